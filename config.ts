@@ -1,0 +1,241 @@
+/**
+ * Every setting, in one table: its unit, default, environment variable and what moving it costs. A project writes
+ * settings in `headgate.config.ts` with defineConfig; the environment overrides each one. docs/configuration.md shows
+ * this table and a test holds the two together.
+ */
+
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { HeadgateError, reasonOf } from "./errors.ts";
+import { parseDurationMs } from "./features/duration.ts";
+import { createUserModuleLoader } from "./features/feature-repository.ts";
+
+interface Setting<T> {
+  readonly environment: string;
+  readonly unit: string;
+  readonly fallback: T;
+  /** What it is and what moving it costs. */
+  readonly about: string;
+  /** Takes a value from the config file or the environment's text; undefined when it does not fit. */
+  readonly read: (value: unknown) => T | undefined;
+}
+
+const text = (environment: string, unit: string, fallback: string, about: string): Setting<string> => ({
+  environment,
+  unit,
+  fallback,
+  about,
+  read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
+});
+
+const count = (
+  environment: string,
+  unit: string,
+  fallback: number,
+  [least, most]: readonly [number, number],
+  about: string,
+): Setting<number> => ({
+  environment,
+  unit,
+  fallback,
+  about,
+  read: (value) => {
+    const number = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+    const fits = typeof number === "number" && number >= least && number <= most;
+    return fits && (Number.isInteger(number) || !Number.isInteger(most)) ? number : undefined;
+  },
+});
+
+const duration = (environment: string, fallback: string, about: string): Setting<number> => ({
+  environment,
+  unit: "duration",
+  fallback: parseDurationMs(fallback, environment),
+  about,
+  read: (value) => {
+    try {
+      return typeof value === "string" ? parseDurationMs(value, environment) : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+});
+
+/** The table. Durations are written "2d", "36h", "90m", "30s", "500ms" and are milliseconds inside. */
+export const SETTINGS = Object.freeze({
+  onlineStore: text(
+    "HEADGATE_ONLINE_STORE",
+    "address",
+    "lmdb:.headgate/online",
+    "Where rows are kept: lmdb:<folder> (embedded, several processes of one host) or memory: (gone with the process; for tests).",
+  ),
+  models: text("HEADGATE_MODELS", "folder", "models", "The model repository, relative to the project folder."),
+  host: text(
+    "HEADGATE_HOST",
+    "address",
+    "127.0.0.1",
+    "The address the gateway listens on. 0.0.0.0 opens it to the network: set adminToken as well.",
+  ),
+  port: count("HEADGATE_PORT", "TCP port", 8080, [0, 65_535], "The port the gateway listens on; 0 takes a free one."),
+  adminToken: text(
+    "HEADGATE_ADMIN_TOKEN",
+    "secret",
+    "",
+    "Bearer token for admin calls. Where it is set, the feature-debug view and explain, which show people's data, need it too.",
+  ),
+  maxEntities: count(
+    "HEADGATE_MAX_ENTITIES",
+    "entities",
+    1_000,
+    [1, 1_000_000],
+    "The most entities in one request. A larger request holds the event loop longer, and every other request waits.",
+  ),
+  maxBodyBytes: count(
+    "HEADGATE_MAX_BODY_BYTES",
+    "bytes",
+    1_048_576,
+    [1_024, 1_073_741_824],
+    "The largest request body. It is held in memory whole, once for each request under way.",
+  ),
+  deadline: duration(
+    "HEADGATE_DEADLINE",
+    "5s",
+    "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504.",
+  ),
+  maxBatchRows: count(
+    "HEADGATE_MAX_BATCH_ROWS",
+    "rows",
+    1_024,
+    [1, 1_000_000],
+    "The most entities in one run of a model. Larger runs are more efficient and hold the event loop longer.",
+  ),
+  maxQueueRows: count(
+    "HEADGATE_MAX_QUEUE_ROWS",
+    "rows",
+    20_000,
+    [1, 10_000_000],
+    "The most entities waiting for a model. Beyond it requests are refused with 503 at once instead of late.",
+  ),
+  drainGrace: duration(
+    "HEADGATE_DRAIN_GRACE",
+    "100ms",
+    "On SIGTERM, how long /readyz says 503 while requests are still taken, so that a load balancer can look away. Set it above the balancer's probe interval.",
+  ),
+  drainTimeout: duration(
+    "HEADGATE_DRAIN_TIMEOUT",
+    "30s",
+    "On SIGTERM, how long accepted requests may take to finish before their connections are cut.",
+  ),
+  expiryGrace: duration(
+    "HEADGATE_EXPIRY_GRACE",
+    "7d",
+    "How long a row is kept beyond its view's ttl before it is collected. Shorter saves memory; late corrections older than it can bring a deleted row back.",
+  ),
+  sweepInterval: duration(
+    "HEADGATE_SWEEP_INTERVAL",
+    "1h",
+    "How often a gateway collects expired rows from an embedded store. A sweep reads every row's expiry.",
+  ),
+  maxFuture: duration(
+    "HEADGATE_MAX_FUTURE",
+    "5m",
+    "How far an event may be dated ahead of its record's own timestamp. One wrong year would pin an entity for ever.",
+  ),
+  lookback: duration(
+    "HEADGATE_LOOKBACK",
+    "7d",
+    "For a view without ttl: how far before the last materialization's end an incremental one looks again for late rows. Views with a ttl use it.",
+  ),
+  maxBadRows: count(
+    "HEADGATE_MAX_BAD_ROWS",
+    "share of rows",
+    0.001,
+    [0, 0.999_999],
+    "The share of rows that may be refused before a materialization fails with its checkpoint unmoved.",
+  ),
+  leaseTtl: duration(
+    "HEADGATE_LEASE_TTL",
+    "60s",
+    "How long a materialization that died keeps its view locked. A live one renews its lease at a third of this.",
+  ),
+});
+
+type Settings = typeof SETTINGS;
+type SettingName = keyof Settings;
+/** How a setting is written in headgate.config.ts: durations as text. */
+type Written<Name extends SettingName> = Settings[Name]["fallback"] extends number ? number | string : string;
+
+/** What `headgate.config.ts` exports by default. Every setting is optional but the project's name. */
+export type ProjectConfig = { readonly project: string } & { readonly [Name in SettingName]?: Written<Name> };
+
+/** The settings in force; durations in ms. */
+export type Config = {
+  readonly project: string;
+  /** Absolute path of the project folder. */
+  readonly projectDirectory: string;
+} & { readonly [Name in SettingName]: Settings[Name]["fallback"] };
+
+/** Types a project's settings: `export default defineConfig({ project: "shop" })`. */
+export function defineConfig(config: ProjectConfig): ProjectConfig {
+  return config;
+}
+
+/** Reads `headgate.config.ts` of a project and the environment. Throws PROJECT_NOT_FOUND or CONFIG_INVALID naming the setting. */
+export async function loadConfig(directory: string, environment: NodeJS.ProcessEnv): Promise<Config> {
+  const projectDirectory = resolve(directory);
+  const written = await readConfigFile(projectDirectory);
+  for (const name of Object.keys(written)) {
+    if (name !== "project" && !Object.hasOwn(SETTINGS, name)) {
+      throw invalid(
+        `headgate.config.ts: there is no setting "${name}"; there are ${Object.keys(SETTINGS).join(", ")}.`,
+      );
+    }
+  }
+  const project = written.project;
+  if (typeof project !== "string" || !/^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(project)) {
+    throw invalid(`headgate.config.ts: project must be a name of letters, digits, "_" and "-", such as "shop".`);
+  }
+  const values = Object.entries(SETTINGS).map(([name, setting]) => [
+    name,
+    settingOf(name, setting, written, environment),
+  ]);
+  return Object.freeze({ ...Object.fromEntries(values), project, projectDirectory }) as Config;
+}
+
+async function readConfigFile(projectDirectory: string): Promise<Record<string, unknown>> {
+  const file = resolve(projectDirectory, "headgate.config.ts");
+  if (!existsSync(file)) {
+    throw new HeadgateError(
+      "PROJECT_NOT_FOUND",
+      `${projectDirectory} has no headgate.config.ts. Go to a project folder, name one with --project <dir>, or make one: headgate init <dir>.`,
+    );
+  }
+  let exports: Record<string, unknown>;
+  try {
+    exports = await createUserModuleLoader()(file);
+  } catch (cause) {
+    throw invalid(`headgate.config.ts: ${reasonOf(cause)}`);
+  }
+  const written = exports.default;
+  if (typeof written === "object" && written !== null) return written as Record<string, unknown>;
+  throw invalid(`headgate.config.ts has no default export. Write: export default defineConfig({ project: "shop" }).`);
+}
+
+function settingOf(
+  name: string,
+  setting: Setting<unknown>,
+  written: Record<string, unknown>,
+  environment: NodeJS.ProcessEnv,
+): unknown {
+  const fromEnvironment = environment[setting.environment];
+  const given = fromEnvironment === undefined || fromEnvironment === "" ? written[name] : fromEnvironment;
+  if (given === undefined) return setting.fallback;
+  const value = setting.read(given);
+  if (value !== undefined) return value;
+  const place = given === written[name] ? `headgate.config.ts: ${name}` : `The environment's ${setting.environment}`;
+  const shown = name === "adminToken" ? "of the wrong form" : JSON.stringify(given);
+  throw invalid(`${place} is ${shown}; it takes a ${setting.unit}, such as ${JSON.stringify(setting.fallback)}.`);
+}
+
+function invalid(sentence: string): HeadgateError {
+  return new HeadgateError("CONFIG_INVALID", sentence);
+}
