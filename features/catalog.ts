@@ -1,0 +1,70 @@
+/**
+ * What a registry holds, as people ask for it: the lists and descriptions that the gateway and the command line show, and
+ * the entity that a query such as `customer_id=17` names.
+ */
+
+import { HeadgateError } from "../errors.ts";
+import { parseJoinKey, sortedJoinKeys } from "./entity-key.ts";
+import type { FeatureView } from "./feature-view.ts";
+import { typeNames } from "./field.ts";
+import type { JsonValue } from "./json-value.ts";
+import type { EntityKeys } from "./reader.ts";
+import { type Registry, viewJoinKeys } from "./registry.ts";
+
+/** The registry as GET /features shows it. */
+export function describeFeatures(registry: Registry): JsonValue {
+  return {
+    fingerprint: registry.fingerprint,
+    feature_views: [...registry.views.values()].map(describeView),
+    on_demand_feature_views: [...registry.onDemandViews.values()].map((view) => ({
+      name: view.name,
+      inputs: view.inputs.map((input) => input.name),
+      schema: typeNames(view.schema),
+      description: view.description,
+    })),
+    feature_services: [...registry.services.values()].map((service) => ({
+      name: service.name,
+      features: service.features.map(({ from, field }) => `${from.name}:${field}`),
+      description: service.description,
+    })),
+  };
+}
+
+/** A view as JSON. */
+export function describeView(view: FeatureView): { readonly [property: string]: JsonValue } {
+  return {
+    name: view.name,
+    entities: view.entities.map((entity) => entity.name),
+    join_keys: typeNames(viewJoinKeys(view)),
+    schema: typeNames(view.schema),
+    ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
+    source: view.source === undefined ? null : view.source.path,
+    stream: view.stream === undefined ? null : view.stream.topic,
+    description: view.description,
+  };
+}
+
+/** The view of a name. Throws VIEW_NOT_FOUND listing what there is. */
+export function findView(registry: Registry, name: string): FeatureView {
+  const view = registry.views.get(name);
+  if (view !== undefined) return view;
+  const known = [...registry.views.keys()].join(", ");
+  throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${name}"; there are ${known}.`);
+}
+
+/** The entity that query texts name: `customer_id=17`. Throws ENTITY_KEY_INVALID naming a missing, extra or wrong one. */
+export function entityOfQuery(view: FeatureView, query: Readonly<Record<string, string>>): EntityKeys {
+  const joinKeys = viewJoinKeys(view);
+  const names = sortedJoinKeys(joinKeys);
+  const extra = Object.keys(query).find((name) => !names.includes(name));
+  const missing = names.find((name) => !Object.hasOwn(query, name));
+  if (extra !== undefined || missing !== undefined) {
+    const problem = missing === undefined ? `"${extra}" is not a join key` : `join key "${missing}" is missing`;
+    const example = names.map((name) => `${name}=…`).join("&");
+    throw new HeadgateError(
+      "ENTITY_KEY_INVALID",
+      `${problem}; ask ${view.name}${example === "" ? "" : `?${example}`}.`,
+    );
+  }
+  return Object.fromEntries(names.map((name) => [name, parseJoinKey(name, joinKeys[name]!, query[name]!)]));
+}

@@ -1,0 +1,110 @@
+/**
+ * The entity key: the join keys of one entity as one text, the same from every writer and reader.
+ *
+ * It is the canonical query string of the join keys, sorted by name: `customer_id=17`, `customer_id=17&product_id=a%2Fb`.
+ * So an operator reads it in redis-cli as he would write it behind the debug view's URL. A join key has one type in a
+ * project (the registry refuses a second), so the text needs no type tags. Integers are decimal, bools true/false,
+ * bytes base64url, texts percent-encoded (UTF-8; A–Z a–z 0–9 - _ . ~ stand for themselves). A view without entities
+ * has the empty key. Keys are ASCII, so their order as text is their order as bytes.
+ */
+
+import { HeadgateError } from "../errors.ts";
+import { canonicalInteger, compileAccept, type FeatureValue, type FieldType, REFUSED, type Schema } from "./field.ts";
+
+/** The longest key that is stored, in bytes: LMDB's limit less room for the view's name. */
+export const ENTITY_KEY_MAX_BYTES = 1_500;
+
+/** Turns join key values, in the order of the sorted names, into a key. Throws ENTITY_KEY_INVALID naming the join key. */
+export type EntityKeyOf = (values: readonly unknown[]) => string;
+
+/** The names of join keys in the order of their key: by code point. */
+export function sortedJoinKeys(joinKeys: Schema): readonly string[] {
+  return Object.keys(joinKeys).sort();
+}
+
+/** Compiles the key of a set of join keys. */
+export function compileEntityKey(joinKeys: Schema): EntityKeyOf {
+  const names = sortedJoinKeys(joinKeys);
+  const texts = names.map((name) => compileJoinKeyText(name, joinKeys[name]!));
+  if (names.length === 0) return () => "";
+  if (names.length === 1) {
+    const text = texts[0]!;
+    return (values) => bounded(text(values[0]));
+  }
+  return (values) => bounded(texts.map((text, i) => text(values[i])).join("&"));
+}
+
+/** The join key values of a key, by name. Undefined when the text is not a key of these join keys. */
+export function parseEntityKey(key: string, joinKeys: Schema): Record<string, FeatureValue> | undefined {
+  const names = sortedJoinKeys(joinKeys);
+  const parts = key === "" ? [] : key.split("&");
+  if (parts.length !== names.length) return undefined;
+  const entity: Record<string, FeatureValue> = {};
+  for (const [i, name] of names.entries()) {
+    const part = parts[i]!;
+    if (!part.startsWith(`${name}=`)) return undefined;
+    entity[name] = parseJoinKey(name, joinKeys[name]!, decodeURIComponent(part.slice(name.length + 1)));
+  }
+  return Object.freeze(entity);
+}
+
+/** A join key's value from the text of a URL or a command line. Throws ENTITY_KEY_INVALID. */
+export function parseJoinKey(name: string, type: FieldType, text: string): FeatureValue {
+  let value: unknown = text;
+  if (type.kind === "int32" || type.kind === "int64" || type.kind === "timestamp") {
+    value = /^-?\d{1,19}$/.test(text) ? canonicalInteger(BigInt(text)) : text;
+  } else if (type.kind === "bool") {
+    value = text === "true" ? true : text === "false" ? false : text;
+  } else if (type.kind === "bytes") {
+    value = /^[A-Za-z0-9_-]*$/.test(text) ? new Uint8Array(Buffer.from(text, "base64url")) : text;
+  }
+  const taken = compileAccept(type)(value);
+  if (taken === REFUSED || taken === null) throw refusal(name, type, text);
+  return taken;
+}
+
+function compileJoinKeyText(name: string, type: FieldType): (value: unknown) => string {
+  const accept = compileAccept(type);
+  const head = `${name}=`;
+  const texts: Partial<Record<FieldType["kind"], (value: never) => string>> = {
+    string: textOfString,
+    bytes: (value: Uint8Array) => Buffer.from(value).toString("base64url"),
+  };
+  const textOf = (texts[type.kind] ?? String) as (value: FeatureValue) => string;
+  return (value) => {
+    const taken = accept(value);
+    if (taken === REFUSED || taken === null || !hasUtf8(taken)) throw refusal(name, type, value);
+    return head + textOf(taken);
+  };
+}
+
+function textOfString(value: string): string {
+  if (/^[A-Za-z0-9_.~-]*$/.test(value)) return value;
+  // encodeURIComponent leaves !'()* as they are.
+  return encodeURIComponent(value).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** A text with a lone surrogate has no UTF-8 form: two such texts could end as one key. */
+function hasUtf8(value: FeatureValue): boolean {
+  return typeof value !== "string" || value.isWellFormed();
+}
+
+function bounded(key: string): string {
+  if (key.length <= ENTITY_KEY_MAX_BYTES) return key;
+  throw new HeadgateError(
+    "ENTITY_KEY_INVALID",
+    `The entity key "${key.slice(0, 40)}…" is ${key.length} bytes long; the most is ${ENTITY_KEY_MAX_BYTES}.`,
+  );
+}
+
+function refusal(name: string, type: FieldType, value: unknown): HeadgateError {
+  const shown = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  return new HeadgateError(
+    "ENTITY_KEY_INVALID",
+    `Join key "${name}" must be ${article(type.kind)}, not ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}.`,
+  );
+}
+
+function article(kind: string): string {
+  return /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+}

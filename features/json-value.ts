@@ -1,0 +1,73 @@
+/**
+ * Feature values as JSON and back, exactly: integers are numbers whatever their size (the parser hands those past
+ * 2^53 over as bigints), non-finite floats are the texts "NaN", "Infinity" and "-Infinity", bytes are base64,
+ * timestamps are RFC 3339 in UTC. A text that only looks like a number is refused.
+ */
+
+import { type Accept, compileAccept, type FeatureValue, type FieldType, REFUSED } from "./field.ts";
+import { formatTimestampUs, parseTimestampUs } from "./timestamp.ts";
+
+/** A value that writeJson can write: JSON's own kinds, and bigint for integers past 2^53. */
+export type JsonValue =
+  | null
+  | number
+  | bigint
+  | string
+  | boolean
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+const NON_FINITE: ReadonlyMap<unknown, number> = new Map([
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+]);
+
+/** Compiles the taking of a parsed JSON value as a type; REFUSED when it is not of it. */
+export function compileFromJson(type: FieldType): Accept {
+  const accept = compileAccept(type);
+  const fromJson = FROM_JSON[type.kind];
+  if (fromJson === undefined) return accept;
+  return (value) => accept(type.list && Array.isArray(value) ? value.map(fromJson) : fromJson(value));
+}
+
+const fromJsonFloat = (value: unknown): unknown =>
+  typeof value === "bigint" ? Number(value) : (NON_FINITE.get(value) ?? value);
+
+const FROM_JSON: Partial<Record<FieldType["kind"], (value: unknown) => unknown>> = {
+  float32: fromJsonFloat,
+  float64: fromJsonFloat,
+  bytes: (value) => {
+    if (typeof value !== "string" || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) return value === null ? null : REFUSED;
+    return new Uint8Array(Buffer.from(value, "base64"));
+  },
+  timestamp: (value) => (typeof value === "string" ? (parseTimestampUs(value) ?? REFUSED) : value),
+};
+
+/** A value of a type as JSON. */
+export function toJson(type: FieldType, value: FeatureValue): JsonValue {
+  if (value === null) return null;
+  if (Array.isArray(value)) return value.map((one) => toJson(type, one));
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  if (type.kind === "timestamp" && typeof value === "number") return formatTimestampUs(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  return value as JsonValue;
+}
+
+/** JSON text with exact integers (bigint), non-finite numbers as texts and −0 as -0, which JSON.stringify all lose. */
+export function writeJson(value: JsonValue): string {
+  if (typeof value === "number") return writeNumber(value);
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return `[${value.map(writeJson).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined);
+    return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${writeJson(member)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** One number as JSON text. */
+export function writeNumber(value: number): string {
+  if (Number.isFinite(value)) return value === 0 && Object.is(value, -0) ? "-0" : String(value);
+  return `"${value}"`;
+}

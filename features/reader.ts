@@ -1,0 +1,264 @@
+/**
+ * The one door out of the online store: a read plan and entities → feature vectors, each value with a status and an
+ * event timestamp. Serving, the debug view and parity all come through here, so they can't disagree.
+ *
+ * Synchronous when the store is: with the data in memory or in LMDB a request never leaves its turn of the event loop.
+ * "Too old" is decided here, from the event timestamp, whatever tier the row came from.
+ */
+
+import { channel } from "node:diagnostics_channel";
+import { HeadgateError, reasonOf } from "../errors.ts";
+import { type FeatureStatus, STATUS } from "./feature-status.ts";
+import { type FeatureValue, REFUSED, typeName } from "./field.ts";
+import type { PlannedKey, PlannedTransform, PlannedView, ReadPlan } from "./read-plan.ts";
+import { readSchemaId } from "./row-codec.ts";
+import { isTombstone, readEventTimestampUs } from "./row-order.ts";
+import type { EntityRows, OnlineStore, ReadRequest, StoredRow } from "./store/online-store.ts";
+import { projectionOf, type StoredSchemas } from "./stored-schema.ts";
+
+/** The features of one entity, by the plan's slots; the service's own columns come first. */
+export interface FeatureVector {
+  /** null wherever the status is not PRESENT. */
+  readonly values: FeatureValue[];
+  readonly statuses: FeatureStatus[];
+  /** By the plan's view index. */
+  readonly views: ViewRead[];
+}
+
+/** What was found of one view. */
+export interface ViewRead {
+  /** PRESENT, OUTSIDE_MAX_AGE or NOT_FOUND: nulls are told per feature. */
+  readonly status: FeatureStatus;
+  readonly eventTimestampUs: number | undefined;
+  readonly tier: string;
+}
+
+/** Entities as requests give them: join key → value. */
+export type EntityKeys = Readonly<Record<string, unknown>>;
+
+/** A reader of one plan. */
+export interface FeatureReader {
+  readonly plan: ReadPlan;
+  /**
+   * One vector per entity, in order; `context` holds the request features and must have been checked by bindContext.
+   * Throws ENTITY_KEY_INVALID and TRANSFORM_FAILED; rejects with STORE_UNREACHABLE.
+   */
+  read(
+    entities: readonly EntityKeys[],
+    context: readonly FeatureValue[],
+    nowMs: number,
+  ): FeatureVector[] | Promise<FeatureVector[]>;
+}
+
+/** Published once for each row that could not be read as its view is declared today. */
+const incompatibleRow = channel("headgate:row-incompatible");
+
+/** A row as the reader keeps it beside its bytes; shared by all plans. */
+interface Decoded {
+  readonly eventTimestampUs: number;
+  readonly schemaId: number;
+  readonly values: readonly FeatureValue[];
+}
+
+/** Row places by stored schema id, per view of the plan; null for an incompatible schema. */
+type Projections = Map<number, readonly number[] | null>[];
+
+const DELETED: Decoded = Object.freeze({ eventTimestampUs: 0, schemaId: -1, values: [] });
+
+/** Opens a reader of a plan on a store. */
+export function createFeatureReader(store: OnlineStore, schemas: StoredSchemas, plan: ReadPlan): FeatureReader {
+  const projections: Projections = Array.from({ length: plan.viewCount }, () => new Map());
+
+  function vectorsOf(
+    found: readonly EntityRows[],
+    entityCount: number,
+    context: readonly FeatureValue[],
+    nowMs: number,
+  ) {
+    const unknown = unknownSchemas(found, schemas);
+    if (unknown === undefined) return assemble(plan, schemas, projections, found, entityCount, context, nowMs);
+    return schemas.fetch(unknown).then(() => assemble(plan, schemas, projections, found, entityCount, context, nowMs));
+  }
+
+  return Object.freeze({
+    plan,
+    read(entities: readonly EntityKeys[], context: readonly FeatureValue[], nowMs: number) {
+      const found = store.read(requestsOf(plan.keys, entities));
+      return found instanceof Promise
+        ? found.then((rows) => vectorsOf(rows, entities.length, context, nowMs))
+        : vectorsOf(found, entities.length, context, nowMs);
+    },
+  });
+}
+
+/** Takes the request features of a context, in plan order. Throws CONTEXT_INVALID naming the missing, unknown or wrong one. */
+export function bindContext(
+  plan: ReadPlan,
+  context: Readonly<Record<string, unknown>> | undefined,
+): readonly FeatureValue[] {
+  const given = context ?? {};
+  const values = plan.requestFields.map((field) => {
+    const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
+    const taken = value === undefined ? REFUSED : field.accept(value);
+    if (taken !== REFUSED) return taken;
+    const problem = value === undefined ? "is missing" : `is not of type ${typeName(field.type)}`;
+    throw new HeadgateError(
+      "CONTEXT_INVALID",
+      `context.${field.name} ${problem}; feature service "${plan.service}" takes it from the request ("${field.source}").`,
+    );
+  });
+  const names = new Set(plan.requestFields.map((field) => field.name));
+  for (const name of Object.keys(given)) {
+    if (names.has(name)) continue;
+    const known = names.size === 0 ? "takes nothing from the request" : `takes ${[...names].join(", ")}`;
+    throw new HeadgateError(
+      "CONTEXT_INVALID",
+      `context.${name} is unknown; feature service "${plan.service}" ${known}.`,
+    );
+  }
+  return values;
+}
+
+function requestsOf(keys: readonly PlannedKey[], entities: readonly EntityKeys[]): ReadRequest[] {
+  const requests: ReadRequest[] = [];
+  for (const entity of entities) {
+    for (const { joinKeys, keyOf, fields } of keys) {
+      const key = joinKeys.length === 1 ? keyOf([entity[joinKeys[0]!]]) : keyOf(joinKeys.map((name) => entity[name]));
+      requests.push({ key, fields });
+    }
+  }
+  return requests;
+}
+
+/** Ids of schemas that have to be fetched before the rows can be read; almost always none. */
+function unknownSchemas(found: readonly EntityRows[], schemas: StoredSchemas): Set<number> | undefined {
+  let unknown: Set<number> | undefined;
+  for (const { rows } of found) {
+    for (const row of rows) {
+      if (row === undefined || row.decoded !== undefined || isTombstone(row.bytes)) continue;
+      const id = readSchemaId(row.bytes);
+      if (schemas.get(id) !== undefined) continue;
+      unknown ??= new Set();
+      unknown.add(id);
+    }
+  }
+  return unknown;
+}
+
+function assemble(
+  plan: ReadPlan,
+  schemas: StoredSchemas,
+  projections: Projections,
+  found: readonly EntityRows[],
+  entityCount: number,
+  context: readonly FeatureValue[],
+  nowMs: number,
+): FeatureVector[] {
+  const vectors: FeatureVector[] = new Array(entityCount);
+  let next = 0;
+  for (let e = 0; e < entityCount; e++) {
+    const vector: FeatureVector = {
+      values: new Array<FeatureValue>(plan.slotCount).fill(null),
+      statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.NOT_FOUND),
+      views: new Array<ViewRead>(plan.viewCount),
+    };
+    for (const { views } of plan.keys) {
+      const { tier, rows } = found[next++]!;
+      for (let v = 0; v < views.length; v++) {
+        const view = views[v]!;
+        vector.views[view.index] = placeRow(vector, view, rows[v], tier, schemas, projections[view.index]!, nowMs);
+      }
+    }
+    placeContext(vector, plan, context);
+    for (const transform of plan.transforms) runTransform(vector, transform);
+    vectors[e] = vector;
+  }
+  return vectors;
+}
+
+/** Puts one row's values into their slots and tells what the row was worth. */
+function placeRow(
+  vector: FeatureVector,
+  view: PlannedView,
+  row: StoredRow | undefined,
+  tier: string,
+  schemas: StoredSchemas,
+  projections: Map<number, readonly number[] | null>,
+  nowMs: number,
+): ViewRead {
+  const decoded = row === undefined ? DELETED : decodedOf(row, schemas);
+  if (decoded === DELETED) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
+  const sources = sourcesOf(view, decoded.schemaId, schemas, projections);
+  if (sources === null) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
+  const { eventTimestampUs, values } = decoded;
+  const fresh = nowMs * 1_000 - eventTimestampUs <= view.maxAgeUs;
+  for (let i = 0; i < sources.length; i++) {
+    const slot = view.slots[i]!;
+    const source = sources[i]!;
+    const value = source < 0 ? null : values[source]!;
+    vector.values[slot] = fresh ? value : null;
+    vector.statuses[slot] = fresh ? (value === null ? STATUS.NULL_VALUE : STATUS.PRESENT) : STATUS.OUTSIDE_MAX_AGE;
+  }
+  return { status: fresh ? STATUS.PRESENT : STATUS.OUTSIDE_MAX_AGE, eventTimestampUs, tier };
+}
+
+function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded {
+  if (row.decoded === undefined) row.decoded = decode(row.bytes, schemas);
+  return row.decoded as Decoded;
+}
+
+function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded {
+  if (isTombstone(bytes)) return DELETED;
+  const schemaId = readSchemaId(bytes);
+  const schema = schemas.get(schemaId)!;
+  return { eventTimestampUs: readEventTimestampUs(bytes), schemaId, values: schema.decode(bytes) };
+}
+
+function sourcesOf(
+  view: PlannedView,
+  schemaId: number,
+  schemas: StoredSchemas,
+  projections: Map<number, readonly number[] | null>,
+): readonly number[] | null {
+  let sources = projections.get(schemaId);
+  if (sources === undefined) {
+    sources = projectionOf(schemas.get(schemaId)!, view.name, view.wanted) ?? null;
+    projections.set(schemaId, sources);
+  }
+  if (sources === null && incompatibleRow.hasSubscribers) incompatibleRow.publish({ view: view.name, schemaId });
+  return sources;
+}
+
+function placeContext(vector: FeatureVector, plan: ReadPlan, context: readonly FeatureValue[]): void {
+  for (let i = 0; i < context.length; i++) {
+    const { slot } = plan.requestFields[i]!;
+    vector.values[slot] = context[i]!;
+    vector.statuses[slot] = context[i] === null ? STATUS.NULL_VALUE : STATUS.PRESENT;
+  }
+}
+
+function runTransform(vector: FeatureVector, plan: PlannedTransform): void {
+  const row: Record<string, FeatureValue> = {};
+  for (const { name, slot } of plan.inputs) row[name] = vector.values[slot]!;
+  let computed: Record<string, unknown>;
+  try {
+    computed = plan.transform(row);
+  } catch (cause) {
+    throw new HeadgateError(
+      "TRANSFORM_FAILED",
+      `On-demand feature view "${plan.name}" threw: ${reasonOf(cause)}`,
+      cause,
+    );
+  }
+  for (const { name, accept, type, slot } of plan.outputs) {
+    const taken = accept(computed?.[name] ?? null);
+    if (taken === REFUSED) {
+      throw new HeadgateError(
+        "TRANSFORM_FAILED",
+        `On-demand feature view "${plan.name}" gave ${typeof computed[name]} for "${name}", which is ${typeName(type)}.`,
+      );
+    }
+    vector.values[slot] = taken;
+    vector.statuses[slot] = taken === null ? STATUS.NULL_VALUE : STATUS.PRESENT;
+  }
+}

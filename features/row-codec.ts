@@ -1,0 +1,177 @@
+/**
+ * A row's bytes: order · header · values. docs/store-format.md is this file in prose.
+ *
+ *   order        length byte + the order (row-order.ts); a row that ends here is a tombstone
+ *   schema id    varint   which stored schema the values follow (schema-log.ts interns them)
+ *   written-at   varint   zigzag of (written-at ms − event timestamp ms)
+ *   origin id    varint   which run or topic partition wrote it (origin-log.ts interns them)
+ *   values       msgpack array in the schema's field order
+ *
+ * At 10⁹ entities a byte is a gigabyte, so the header is varints and the text it points to is kept once.
+ *
+ * Values are exact bit by bit (NaN's payload aside), which msgpackr alone is not: a float row is packed with its 5-byte
+ * floats only when no value of it would lose bits by that, else with 9-byte ones; −0, which msgpackr writes as the
+ * integer 0, is written as `false`, which no float field holds otherwise; an integer-valued float may come back from
+ * msgpackr as a bigint and is made a number again.
+ */
+
+import { Packr, Unpackr } from "msgpackr";
+import type { FeatureValue, FieldType } from "./field.ts";
+import { payloadOffset, ROW_ORDER_MAX_BYTES, type RowOrder, readRowOrder, writeRowOrder } from "./row-order.ts";
+
+/** What a row says about itself besides its values. */
+export interface RowHeader {
+  readonly schemaId: number;
+  readonly writtenAtMs: number;
+  readonly originId: number;
+}
+
+/** A row as decoded for people: the debug view, parity. */
+export interface DecodedRow extends RowHeader {
+  readonly order: RowOrder;
+  /** In the order of the stored schema's fields. */
+  readonly values: readonly FeatureValue[];
+}
+
+/** Encodes the rows of one schema. `values` are canonical (field.ts) and in field order. */
+export type EncodeRow = (order: RowOrder, header: RowHeader, values: readonly FeatureValue[]) => Uint8Array;
+
+/** Decodes the values of a row of one schema; `row` is not a tombstone. */
+export type DecodeValues = (row: Uint8Array) => FeatureValue[];
+
+const HEADER_MAX_BYTES = 3 * 8;
+const singles = new Packr({ useRecords: false, useFloat32: 1 });
+const doubles = new Packr({ useRecords: false, useFloat32: 0 });
+const unpackr = new Unpackr({ useRecords: false, int64AsType: "auto", copyBuffers: true } as object);
+
+/** Compiles the encoder of a schema's fields. */
+export function compileEncodeRow(types: readonly FieldType[]): EncodeRow {
+  const floats = indexesOf(types, isFloat);
+  const wideFloats = floats.filter((i) => types[i]!.kind === "float64");
+  const head = new Uint8Array(ROW_ORDER_MAX_BYTES + HEADER_MAX_BYTES);
+  return (order, header, values) => {
+    let end = writeRowOrder(head, 0, order);
+    end = writeHeader(head, end, header, order.eventTimestampUs);
+    const packr = wideFloats.some((i) => losesBits(values[i]!)) ? doubles : singles;
+    const body = packr.pack(floats.length === 0 ? values : withMarkedZeros(values, floats));
+    const row = new Uint8Array(end + body.length);
+    row.set(head.subarray(0, end), 0);
+    row.set(body, end);
+    return row;
+  };
+}
+
+/** A tombstone: nothing but its order. */
+export function encodeTombstone(order: RowOrder): Uint8Array {
+  const row = new Uint8Array(ROW_ORDER_MAX_BYTES);
+  return row.slice(0, writeRowOrder(row, 0, order));
+}
+
+/** Compiles the decoder of a schema's fields. */
+export function compileDecodeValues(types: readonly FieldType[]): DecodeValues {
+  const floats = indexesOf(types, isFloat);
+  return (row) => {
+    const values = unpackr.unpack(row, { start: valuesOffset(row), end: row.length } as never) as FeatureValue[];
+    for (const i of floats) {
+      const value = values[i]!;
+      if (typeof value !== "number" && value !== null) values[i] = restoredFloat(value);
+    }
+    return values;
+  };
+}
+
+/** The schema id alone: what a read needs to find the decoder. */
+export function readSchemaId(row: Uint8Array): number {
+  return readVarint(row, { offset: payloadOffset(row) });
+}
+
+/** The header of a row that is not a tombstone. */
+export function readRowHeader(row: Uint8Array): RowHeader & { readonly order: RowOrder } {
+  const order = readRowOrder(row);
+  const cursor = { offset: payloadOffset(row) };
+  const schemaId = readVarint(row, cursor);
+  const sinceEventMs = unzigzag(readVarint(row, cursor));
+  const originId = readVarint(row, cursor);
+  return { order, schemaId, writtenAtMs: Math.floor(order.eventTimestampUs / 1000) + sinceEventMs, originId };
+}
+
+/** Where the values begin. */
+function valuesOffset(row: Uint8Array): number {
+  let offset = payloadOffset(row);
+  for (let varints = 0; varints < 3; varints++) {
+    while (row[offset]! >= 0x80) offset++;
+    offset++;
+  }
+  return offset;
+}
+
+function writeHeader(into: Uint8Array, offset: number, header: RowHeader, eventTimestampUs: number): number {
+  let end = writeVarint(into, offset, header.schemaId);
+  end = writeVarint(into, end, zigzag(header.writtenAtMs - Math.floor(eventTimestampUs / 1000)));
+  return writeVarint(into, end, header.originId);
+}
+
+function indexesOf(types: readonly FieldType[], keep: (type: FieldType) => boolean): readonly number[] {
+  return types.flatMap((type, i) => (keep(type) ? [i] : []));
+}
+
+function isFloat(type: FieldType): boolean {
+  return type.kind === "float32" || type.kind === "float64";
+}
+
+function losesBits(value: FeatureValue): boolean {
+  if (typeof value === "number") return Math.fround(value) !== value && !Number.isNaN(value);
+  return Array.isArray(value) && value.some(losesBits);
+}
+
+function withMarkedZeros(values: readonly FeatureValue[], floats: readonly number[]): readonly FeatureValue[] {
+  let marked: FeatureValue[] | undefined;
+  for (const i of floats) {
+    const value = values[i]!;
+    if (Array.isArray(value) ? value.some(isNegativeZero) : isNegativeZero(value)) {
+      marked ??= [...values];
+      marked[i] = Array.isArray(value) ? value.map((one) => (isNegativeZero(one) ? false : one)) : false;
+    }
+  }
+  return marked ?? values;
+}
+
+function isNegativeZero(value: unknown): boolean {
+  return Object.is(value, -0);
+}
+
+function restoredFloat(value: FeatureValue): FeatureValue {
+  if (value === false) return -0;
+  if (typeof value === "bigint") return Number(value);
+  return Array.isArray(value) ? value.map((one) => restoredFloat(one) as number | null) : value;
+}
+
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
+}
+
+function unzigzag(value: number): number {
+  return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+}
+
+function writeVarint(into: Uint8Array, offset: number, value: number): number {
+  let rest = value;
+  let at = offset;
+  while (rest >= 0x80) {
+    into[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  into[at++] = rest;
+  return at;
+}
+
+function readVarint(row: Uint8Array, cursor: { offset: number }): number {
+  let value = 0;
+  let scale = 1;
+  for (;;) {
+    const byte = row[cursor.offset++]!;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) return value;
+    scale *= 0x80;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * "Why this value?": everything that is known of one entity's row of a view, in every tier, beside what serving makes
+ * of it. The feature-debug endpoint and `headgate features get` show this; reading here fills no cache.
+ */
+
+import { compileEntityKey, sortedJoinKeys } from "./entity-key.ts";
+import { featureService } from "./feature-service.ts";
+import { STATUS_NAMES } from "./feature-status.ts";
+import type { FeatureView } from "./feature-view.ts";
+import { type FeatureValue, typeNames } from "./field.ts";
+import { readInterned } from "./intern-table.ts";
+import { type JsonValue, toJson } from "./json-value.ts";
+import { compileReadPlan } from "./read-plan.ts";
+import { createFeatureReader, type EntityKeys } from "./reader.ts";
+import { viewJoinKeys } from "./registry.ts";
+import { readRowHeader } from "./row-codec.ts";
+import { isTombstone, readRowOrder } from "./row-order.ts";
+import type { OnlineStore } from "./store/online-store.ts";
+import type { StoredSchemas } from "./stored-schema.ts";
+import { formatTimestampUs } from "./timestamp.ts";
+
+/** What serving would answer now. */
+export interface ServedRow {
+  readonly status: string;
+  readonly event_timestamp: string | null;
+  readonly age_seconds: number | null;
+  readonly values: { readonly [field: string]: { readonly value: JsonValue; readonly status: string } };
+}
+
+/** One tier's row; only `tier` and `found` where there is none. */
+export interface TierRow {
+  readonly [property: string]: JsonValue;
+  readonly tier: string;
+  readonly found: boolean;
+}
+
+/** All that is known. */
+export interface RowInspection {
+  readonly view: string;
+  readonly entity: { readonly [joinKey: string]: JsonValue };
+  readonly key: string;
+  readonly ttl_seconds: number | null;
+  readonly served: ServedRow;
+  readonly tiers: readonly TierRow[];
+}
+
+/** Inspects one entity's row. Throws ENTITY_KEY_INVALID; rejects with STORE_UNREACHABLE. */
+export async function inspectRow(
+  store: OnlineStore,
+  schemas: StoredSchemas,
+  view: FeatureView,
+  entity: EntityKeys,
+  nowMs: number,
+): Promise<RowInspection> {
+  const joinKeys = viewJoinKeys(view);
+  const names = sortedJoinKeys(joinKeys);
+  const key = compileEntityKey(joinKeys)(names.map((name) => entity[name]));
+  const tiers: TierRow[] = [];
+  for (const tier of store.tiers) {
+    const [found] = await tier.read([{ key, fields: [view.name] }]);
+    tiers.push(await inspectTier(store, schemas, view, tier.name, found?.rows[0]?.bytes, nowMs));
+  }
+  return {
+    view: view.name,
+    entity: Object.fromEntries(names.map((name) => [name, toJson(joinKeys[name]!, entity[name] as FeatureValue)])),
+    key,
+    ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
+    served: await servedRow(store, schemas, view, entity, nowMs),
+    tiers,
+  };
+}
+
+/** Seconds since an event, to the millisecond. */
+export function ageSeconds(eventTimestampUs: number, nowMs: number): number {
+  return (nowMs - Math.floor(eventTimestampUs / 1_000)) / 1_000;
+}
+
+async function servedRow(
+  store: OnlineStore,
+  schemas: StoredSchemas,
+  view: FeatureView,
+  entity: EntityKeys,
+  nowMs: number,
+): Promise<ServedRow> {
+  const plan = compileReadPlan(featureService("debug", [view]));
+  const [vector] = await createFeatureReader(store, schemas, plan).read([entity], [], nowMs);
+  const { status, eventTimestampUs } = vector!.views[0]!;
+  const values = plan.columns.map(({ field, type }, i) => {
+    return [field, { value: toJson(type, vector!.values[i]!), status: STATUS_NAMES[vector!.statuses[i]!]! }];
+  });
+  return {
+    status: STATUS_NAMES[status]!,
+    event_timestamp: eventTimestampUs === undefined ? null : formatTimestampUs(eventTimestampUs),
+    age_seconds: eventTimestampUs === undefined ? null : ageSeconds(eventTimestampUs, nowMs),
+    values: Object.fromEntries(values),
+  };
+}
+
+async function inspectTier(
+  store: OnlineStore,
+  schemas: StoredSchemas,
+  view: FeatureView,
+  tier: string,
+  row: Uint8Array | undefined,
+  nowMs: number,
+): Promise<TierRow> {
+  if (row === undefined) return { tier, found: false };
+  const order = readRowOrder(row);
+  const dated = {
+    tier,
+    found: true,
+    deleted: isTombstone(row),
+    event_timestamp: formatTimestampUs(order.eventTimestampUs),
+    created_timestamp: formatTimestampUs(order.createdTimestampUs),
+    age_seconds: ageSeconds(order.eventTimestampUs, nowMs),
+    ttl_left_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000 - ageSeconds(order.eventTimestampUs, nowMs),
+    generation: order.generation,
+    source_rank: order.sourceRank,
+    position: order.position,
+    bytes: row.length,
+    raw: Buffer.from(row).toString("base64"),
+  };
+  if (dated.deleted) return dated;
+  const { schemaId, writtenAtMs, originId } = readRowHeader(row);
+  await schemas.fetch([schemaId]);
+  const stored = schemas.get(schemaId)!;
+  const values = stored.decode(row);
+  const origin = await readInterned(store.control, "origin", originId);
+  return {
+    ...dated,
+    written_at: new Date(writtenAtMs).toISOString(),
+    origin: origin === undefined ? null : (JSON.parse(origin) as JsonValue),
+    schema_id: schemaId,
+    schema_fingerprint: stored.fingerprint,
+    schema: typeNames(Object.fromEntries(stored.fields.map(({ name, type }) => [name, type]))),
+    values: Object.fromEntries(stored.fields.map(({ name, type }, i) => [name, toJson(type, values[i] ?? null)])),
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * The schemas rows were written under, kept append-only in the online store, and how such rows are read today.
+ *
+ * A row carries the id of its schema. A reader projects it by field name onto the fields it wants: a field the row
+ * lacks is null, one the reader does not want is passed over. Only a field whose type changed makes the row
+ * incompatible: it then counts as NOT_FOUND, and is counted, never read as garbage.
+ */
+
+import { type FieldType, type Schema, typeName, typeNames } from "./field.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { intern, readInterned } from "./intern-table.ts";
+import { compileDecodeValues, type DecodeValues } from "./row-codec.ts";
+import type { ControlStore } from "./store/online-store.ts";
+
+const TABLE = "schema";
+
+/** A field as stored or as wanted. */
+export interface NamedField {
+  readonly name: string;
+  readonly type: FieldType;
+}
+
+/** A schema as it is kept: the view's name and its fields in stored order, with the decoder of its rows. */
+export interface StoredSchema {
+  readonly view: string;
+  readonly fields: readonly NamedField[];
+  /** First 16 hex digits of SHA-256 over the record. */
+  readonly fingerprint: string;
+  readonly decode: DecodeValues;
+}
+
+/** Records a view's schema, once; returns its id. */
+export function recordSchema(control: ControlStore, view: string, schema: Schema): Promise<number> {
+  return intern(control, TABLE, JSON.stringify({ view, fields: Object.entries(typeNames(schema)) }));
+}
+
+/** The stored schemas met so far, by id. One for a process: schemas never change once recorded. */
+export class StoredSchemas {
+  private readonly known = new Map<number, StoredSchema>();
+  private readonly control: ControlStore;
+
+  constructor(control: ControlStore) {
+    this.control = control;
+  }
+
+  /** The schema if it was met before. */
+  get(id: number): StoredSchema | undefined {
+    return this.known.get(id);
+  }
+
+  /** Fetches schemas that were not met before. One the store lacks is remembered as having no field. */
+  async fetch(ids: Iterable<number>): Promise<void> {
+    for (const id of ids) {
+      if (!this.known.has(id)) this.known.set(id, parse(await readInterned(this.control, TABLE, id)));
+    }
+  }
+}
+
+/**
+ * Where in a stored row each wanted field is: its index there, or −1 for a field the row lacks (it reads null).
+ * Undefined when the schema is incompatible: of another view, or a wanted field is of another type there.
+ */
+export function projectionOf(
+  stored: StoredSchema,
+  view: string,
+  wanted: readonly NamedField[],
+): readonly number[] | undefined {
+  if (stored.view !== view) return undefined;
+  const sources = wanted.map((field) => stored.fields.findIndex((candidate) => candidate.name === field.name));
+  const fits = sources.every(
+    (source, i) => source < 0 || typeName(stored.fields[source]!.type) === typeName(wanted[i]!.type),
+  );
+  return fits ? sources : undefined;
+}
+
+function parse(text: string | undefined): StoredSchema {
+  const record = JSON.parse(text ?? '{"view":"","fields":[]}') as { view: string; fields: [string, string][] };
+  const fields = record.fields.map(([name, type]) => ({ name, type: parseTypeName(type) }));
+  const decode = compileDecodeValues(fields.map((field) => field.type));
+  return Object.freeze({ view: record.view, fields, fingerprint: fingerprintOf(record), decode });
+}
+
+function parseTypeName(name: string): FieldType {
+  const list = /^array\((.+)\)$/.exec(name);
+  return Object.freeze({ kind: (list?.[1] ?? name) as FieldType["kind"], list: list !== null });
+}

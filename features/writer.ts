@@ -1,0 +1,162 @@
+/**
+ * The one door into the online store: rows of a view → encoded, written newest-wins, an outcome per row. The nightly
+ * load, the stream and rows over HTTP all come through here, so they can't disagree on what a row means.
+ */
+
+import { reasonOf } from "../errors.ts";
+import type { AppliedView } from "./applied-registry.ts";
+import { compileEntityKey, sortedJoinKeys } from "./entity-key.ts";
+import type { FeatureView } from "./feature-view.ts";
+import { compileAccept, type FeatureValue, REFUSED, typeName } from "./field.ts";
+import { intern } from "./intern-table.ts";
+import { viewJoinKeys } from "./registry.ts";
+import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
+import type { ControlStore, OnlineStore, RowWrite, WriteOutcome } from "./store/online-store.ts";
+import { formatTimestampUs, isEventTimestampUs } from "./timestamp.ts";
+
+/** How sources rank at equal event and created times: the higher wins. */
+export const SOURCE_RANK = Object.freeze({ stream: 1, file: 2 });
+
+/** A row as a source gives it. */
+export interface SourceRow {
+  /** Join key values, in the order of `ViewWriter.joinKeys`. */
+  readonly entity: readonly unknown[];
+  /** Values in the order of `ViewWriter.fields`; undefined deletes the entity's row. */
+  readonly values: readonly unknown[] | undefined;
+  /** When it happened, µs. */
+  readonly eventTimestampUs: unknown;
+  /** When the source made the row, µs: the record's or the file's timestamp where the row does not say. */
+  readonly createdTimestampUs: number;
+  /** Row number in the file, or offset in the partition. */
+  readonly position: number;
+}
+
+/** Why a row can't be taken: a sentence that names the column and the value. */
+export interface Refusal {
+  readonly refused: string;
+}
+
+/** Writes the rows of one view from one origin. */
+export interface ViewWriter {
+  readonly joinKeys: readonly string[];
+  readonly fields: readonly string[];
+  /** Checks and encodes a row; never throws for what the row holds. */
+  encode(row: SourceRow, nowMs: number): RowWrite | Refusal;
+  /** Stores encoded rows. Rejects with STORE_UNREACHABLE or STORE_UNWRITABLE; nothing is acknowledged then. */
+  write(rows: readonly RowWrite[]): Promise<readonly WriteOutcome[]>;
+}
+
+/** Settings of a writer. */
+export interface ViewWriterOptions {
+  readonly store: OnlineStore;
+  readonly view: FeatureView;
+  readonly applied: AppliedView;
+  /** From recordOrigin. */
+  readonly originId: number;
+  readonly sourceRank: number;
+  /** How far an event may be dated ahead of its record, ms. */
+  readonly maxFutureMs: number;
+  /** How long a row is kept beyond its ttl, ms. */
+  readonly expiryGraceMs: number;
+}
+
+/** Records which run or topic partition writes rows; returns its id. */
+export function recordOrigin(
+  control: ControlStore,
+  origin: Readonly<Record<string, string | number>>,
+): Promise<number> {
+  return intern(control, "origin", JSON.stringify(origin));
+}
+
+/** Opens a writer. */
+export function createViewWriter(options: ViewWriterOptions): ViewWriter {
+  const { store, view, applied, originId, sourceRank } = options;
+  const joinKeys = viewJoinKeys(view);
+  const keyOf = compileEntityKey(joinKeys);
+  const fields = Object.keys(view.schema);
+  const takeValues = compileTakeValues(view);
+  const encodeRow = compileEncodeRow(Object.values(view.schema));
+  const maxFutureUs = options.maxFutureMs * 1_000;
+
+  function encode(row: SourceRow, nowMs: number): RowWrite | Refusal {
+    const { eventTimestampUs, createdTimestampUs, position } = row;
+    if (!isEventTimestampUs(eventTimestampUs)) return refusedTimestamp(eventTimestampUs);
+    if (!isEventTimestampUs(createdTimestampUs)) return refusedTimestamp(createdTimestampUs);
+    if (eventTimestampUs - createdTimestampUs > maxFutureUs) return refusedFuture(eventTimestampUs, createdTimestampUs);
+    let key: string;
+    try {
+      key = keyOf(row.entity);
+    } catch (cause) {
+      return { refused: reasonOf(cause) };
+    }
+    const order = { eventTimestampUs, createdTimestampUs, generation: applied.generation, sourceRank, position };
+    if (row.values === undefined) {
+      const expireAtMs = deleteExpiryMs(view.ttlMs, options.expiryGraceMs, eventTimestampUs, nowMs);
+      return { key, field: view.name, bytes: encodeTombstone(order), expireAtMs };
+    }
+    const values = takeValues(row.values);
+    if (typeof values === "string") return { refused: values };
+    return {
+      key,
+      field: view.name,
+      bytes: encodeRow(order, { schemaId: applied.schemaId, writtenAtMs: nowMs, originId }, values),
+      expireAtMs: rowExpiryMs(view.ttlMs, options.expiryGraceMs, eventTimestampUs, nowMs),
+    };
+  }
+
+  return Object.freeze({
+    joinKeys: sortedJoinKeys(joinKeys),
+    fields,
+    encode,
+    write: (rows: readonly RowWrite[]) => store.write(rows),
+  });
+}
+
+/**
+ * When a row may be collected: its ttl and the grace after the event, or the grace from now for one that is too old
+ * already, so that it outlives the older rows a replay may still bring.
+ */
+export function rowExpiryMs(
+  ttlMs: number | undefined,
+  graceMs: number,
+  eventTimestampUs: number,
+  nowMs: number,
+): number {
+  if (ttlMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(Math.ceil(eventTimestampUs / 1_000) + ttlMs, nowMs) + graceMs;
+}
+
+/** When a delete may be forgotten: never before ttl and grace have passed from now. */
+function deleteExpiryMs(ttlMs: number | undefined, graceMs: number, eventTimestampUs: number, nowMs: number): number {
+  if (ttlMs === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(Math.ceil(eventTimestampUs / 1_000), nowMs) + ttlMs + graceMs;
+}
+
+function compileTakeValues(view: FeatureView): (values: readonly unknown[]) => readonly FeatureValue[] | string {
+  const fields = Object.entries(view.schema).map(([name, type]) => ({ name, type, accept: compileAccept(type) }));
+  return (values) => {
+    const taken = new Array<FeatureValue>(fields.length);
+    for (let i = 0; i < fields.length; i++) {
+      const value = fields[i]!.accept(values[i] ?? null);
+      if (value === REFUSED) return `"${fields[i]!.name}" is ${shown(values[i])}, not ${typeName(fields[i]!.type)}`;
+      taken[i] = value;
+    }
+    return taken;
+  };
+}
+
+function refusedTimestamp(value: unknown): Refusal {
+  return { refused: `the timestamp is ${shown(value)}; it must be a time between 1900 and 2150` };
+}
+
+function refusedFuture(eventTimestampUs: number, createdTimestampUs: number): Refusal {
+  return {
+    refused: `the event is dated ${formatTimestampUs(eventTimestampUs)}, ahead of its record (${formatTimestampUs(createdTimestampUs)}) by more than maxFuture`,
+  };
+}
+
+function shown(value: unknown): string {
+  if (value === null || value === undefined) return "null";
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return `${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`;
+}
