@@ -1,0 +1,6 @@
+import { defineConfig } from "headgate";
+
+export default defineConfig({
+  project: "churn",
+  onlineStore: "lmdb:.headgate/online",
+});
