@@ -1,0 +1,151 @@
+#!/usr/bin/env node
+/**
+ * The command line: a table of commands, each with the module it imports when it is run, so that `headgate --help`
+ * loads nothing. Options are read here and nowhere else.
+ */
+
+import { Command, CommanderError, Option } from "commander";
+import { type CommandContext, EXIT, fail } from "./commands/command.ts";
+import { packageManifest } from "./package-root.ts";
+
+interface CommandLine {
+  readonly usage: string;
+  readonly about: string;
+  readonly example: string;
+  readonly options?: readonly Option[];
+  readonly run: (context: CommandContext, args: readonly string[], options: Record<string, unknown>) => Promise<number>;
+}
+
+const flag = (flags: string, about: string) => new Option(flags, about);
+const VIEWS = flag("--views <names>", "only these feature views, separated by commas");
+const MAX_BAD_ROWS = flag(
+  "--max-bad-rows <share>",
+  "share of rows that may be refused before the run fails, such as 0.001",
+);
+
+const COMMANDS: readonly CommandLine[] = [
+  {
+    usage: "init <dir>",
+    about: "make a new project that works as it stands",
+    example: "headgate init shop",
+    run: async (context, [dir]) => (await import("./commands/init.ts")).init(context, dir!),
+  },
+  {
+    usage: "plan",
+    about: "show what applying the definitions would change",
+    example: "headgate plan --check",
+    options: [flag("--check", "fail when a change can't be applied (for a pull request's CI)")],
+    run: async (context, _, options) =>
+      (await import("./commands/plan.ts")).plan(context, { check: options.check === true }),
+  },
+  {
+    usage: "apply",
+    about: "record the definitions in the online store",
+    example: "headgate apply",
+    run: async (context) => (await import("./commands/plan.ts")).apply(context),
+  },
+  {
+    usage: "serve",
+    about: "run the gateway",
+    example: "HEADGATE_PORT=9000 headgate serve",
+    run: async (context) => (await import("./commands/serve.ts")).serve(context),
+  },
+  {
+    usage: "materialize <start> <end>",
+    about: "load rows of an interval [start, end) of event time into the online store",
+    example: "headgate materialize 2026-11-01 2026-11-23T06:00:00Z --views customer_30d_features",
+    options: [VIEWS, MAX_BAD_ROWS],
+    run: async (context, [start, end], options) =>
+      (await import("./commands/materialize.ts")).materializeInterval(context, start!, end!, options),
+  },
+  {
+    usage: "materialize-incremental <end>",
+    about: "load what is new since the last materialization, up to end",
+    example: "headgate materialize-incremental now",
+    options: [VIEWS, MAX_BAD_ROWS],
+    run: async (context, [end], options) =>
+      (await import("./commands/materialize.ts")).materializeIncremental(context, end!, options),
+  },
+  {
+    usage: "features list",
+    about: "list feature views and services",
+    example: "headgate features list",
+    run: async (context) => (await import("./commands/features.ts")).listFeatures(context),
+  },
+  {
+    usage: "features describe <view>",
+    about: "show one feature view",
+    example: "headgate features describe customer_30d_features",
+    run: async (context, [view]) => (await import("./commands/features.ts")).describeFeature(context, view!),
+  },
+  {
+    usage: "features get <view> [keys...]",
+    about: "why this value? one entity's row as served and as stored",
+    example: "headgate features get customer_30d_features customer_id=17",
+    run: async (context, [view, ...keys]) => (await import("./commands/features.ts")).getFeature(context, view!, keys),
+  },
+  {
+    usage: "models list",
+    about: "load and check every model of the repository",
+    example: "headgate models list",
+    run: async (context) => (await import("./commands/models.ts")).listModels(context),
+  },
+];
+
+/** The program; `report` is told a finished command's exit code. */
+function createProgram(report: (exitCode: number) => void): Command {
+  const program = new Command("headgate")
+    .description("A real-time feature store and ONNX inference gateway in one process.")
+    .version(packageManifest().version)
+    .exitOverride()
+    .showHelpAfterError("(see --help)");
+  for (const line of COMMANDS) addCommand(program, line, report);
+  return program;
+}
+
+function addCommand(program: Command, line: CommandLine, report: (exitCode: number) => void): void {
+  const words = line.usage.split(" ");
+  const parent = words[1] !== undefined && /^[a-z]/.test(words[1]) ? groupOf(program, words.shift()!) : program;
+  const command = parent
+    .command(words.join(" "))
+    .description(line.about)
+    .option("--project <dir>", "the project folder", ".")
+    .option("--json", "answer with one JSON object")
+    .addHelpText("after", `\nExample:\n  $ ${line.example}`)
+    .exitOverride();
+  for (const option of line.options ?? []) command.addOption(option);
+  command.action(async () => {
+    const options = command.opts<Record<string, unknown>>();
+    const context = contextOf(options);
+    try {
+      report(await line.run(context, command.args, options));
+    } catch (thrown) {
+      report(fail(context, thrown));
+    }
+  });
+}
+
+function groupOf(program: Command, name: string): Command {
+  return program.commands.find((command) => command.name() === name) ?? program.command(name).exitOverride();
+}
+
+function contextOf(options: Record<string, unknown>): CommandContext {
+  return {
+    projectDirectory: String(options.project),
+    json: options.json === true,
+    environment: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: () => Date.now(),
+  };
+}
+
+try {
+  await createProgram((exitCode) => {
+    process.exitCode = exitCode;
+  }).parseAsync();
+} catch (thrown) {
+  if (!(thrown instanceof CommanderError)) throw thrown;
+  // Commander has written its message; help and version end with 0.
+  process.exitCode = thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
+}

@@ -1,0 +1,65 @@
+/**
+ * What every command is given and how it answers: text for people on stdout, or one JSON object with --json; progress
+ * and complaints on stderr. A command returns its exit code: 0 done, 1 a check or the work failed, 2 wrong usage.
+ */
+
+import { type Config, loadConfig } from "../config.ts";
+import { ERRORS, HeadgateError, reasonOf } from "../errors.ts";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
+import { openOnlineStore } from "../features/store/open.ts";
+
+/** What a command is run with. */
+export interface CommandContext {
+  readonly projectDirectory: string;
+  /** True: stdout carries one JSON object and nothing else. */
+  readonly json: boolean;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
+
+/** Exit codes. */
+export const EXIT = Object.freeze({ done: 0, failed: 1, usage: 2 });
+
+/** Answers with text for people, or the same as JSON. */
+export function answer(context: CommandContext, body: JsonValue, text: string): void {
+  context.stdout.write(`${context.json ? writeJson(body) : text}\n`);
+}
+
+/** Writes what was thrown to stderr and gives its exit code. */
+export function fail(context: Pick<CommandContext, "json" | "stderr">, thrown: unknown): number {
+  const code = thrown instanceof HeadgateError ? thrown.code : "INTERNAL";
+  const detail = reasonOf(thrown);
+  const told = { error: { code, title: ERRORS[code].sentence, detail } };
+  context.stderr.write(context.json ? `${JSON.stringify(told)}\n` : `headgate: ${detail} [${code}]\n`);
+  if (code === "INTERNAL" && thrown instanceof Error && !context.json) context.stderr.write(`${thrown.stack}\n`);
+  return code === "USAGE" ? EXIT.usage : EXIT.failed;
+}
+
+/** Opens the project's settings and online store for one piece of work, and closes the store after it. */
+export async function withStore<T>(
+  context: CommandContext,
+  work: (project: { readonly config: Config; readonly store: OnlineStore }) => Promise<T>,
+): Promise<T> {
+  const config = await loadConfig(context.projectDirectory, context.environment);
+  const store = await openOnlineStore(config.onlineStore, config);
+  try {
+    return await work({ config, store });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Rows of texts as aligned columns under a heading. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = heading.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd();
+  return [line(heading), line(widths.map((width) => "─".repeat(width))), ...rows.map(line)].join("\n");
+}

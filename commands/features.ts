@@ -1,0 +1,89 @@
+/** `headgate features list | describe | get`: what there is, and "why this value?". */
+
+import { HeadgateError } from "../errors.ts";
+import { describeFeatures, describeView, entityOfQuery, findView } from "../features/catalog.ts";
+import { formatDuration } from "../features/duration.ts";
+import { loadFeatureRepository } from "../features/feature-repository.ts";
+import type { FeatureView } from "../features/feature-view.ts";
+import { typeName } from "../features/field.ts";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { Registry } from "../features/registry.ts";
+import { viewJoinKeys } from "../features/registry.ts";
+import { inspectRow, type RowInspection, type TierRow } from "../features/row-inspection.ts";
+import { StoredSchemas } from "../features/stored-schema.ts";
+import { answer, type CommandContext, EXIT, table, withStore } from "./command.ts";
+
+/** Lists the views and services of the project's definitions. */
+export async function listFeatures(context: CommandContext): Promise<number> {
+  const registry = await loadFeatureRepository(context.projectDirectory);
+  const rows = [...registry.views.values()].map((view) => [
+    view.name,
+    Object.keys(viewJoinKeys(view)).join(", ") || "(none)",
+    view.ttlMs === undefined ? "any age" : formatDuration(view.ttlMs),
+    Object.keys(view.schema).join(", "),
+  ]);
+  const services = [...registry.services.values()].map((service) => [service.name, String(service.features.length)]);
+  const views = table(["feature view", "join keys", "ttl", "fields"], rows);
+  answer(context, describeFeatures(registry), `${views}\n\n${table(["feature service", "features"], services)}`);
+  return EXIT.done;
+}
+
+/** Describes one view. */
+export async function describeFeature(context: CommandContext, name: string): Promise<number> {
+  const view = findView(await loadFeatureRepository(context.projectDirectory), name);
+  answer(context, describeView(view), viewText(view));
+  return EXIT.done;
+}
+
+/** Shows one entity's row: what serving answers and what every tier holds. */
+export function getFeature(context: CommandContext, name: string, joinKeys: readonly string[]): Promise<number> {
+  return withStore(context, async ({ config, store }) => {
+    const registry: Registry = await loadFeatureRepository(config.projectDirectory);
+    const view = findView(registry, name);
+    const entity = entityOfQuery(view, parseAssignments(joinKeys));
+    const row = await inspectRow(store, new StoredSchemas(store.control), view, entity, context.now());
+    answer(context, row as unknown as JsonValue, rowText(row));
+    return EXIT.done;
+  });
+}
+
+function parseAssignments(texts: readonly string[]): Record<string, string> {
+  const pairs = texts.map((text) => {
+    const at = text.indexOf("=");
+    if (at > 0) return [text.slice(0, at), text.slice(at + 1)] as const;
+    throw new HeadgateError("USAGE", `"${text}" is not a join key; write it as customer_id=17.`);
+  });
+  return Object.fromEntries(pairs);
+}
+
+function viewText(view: FeatureView): string {
+  const fields = Object.entries(view.schema).map(([name, type]) => [name, typeName(type)]);
+  const keys = Object.entries(viewJoinKeys(view)).map(([name, type]) => `${name} (${typeName(type)})`);
+  return [
+    view.name,
+    ...(view.description === "" ? [] : [view.description]),
+    `  join keys  ${keys.join(", ") || "(none)"}`,
+    `  ttl        ${view.ttlMs === undefined ? "any age" : formatDuration(view.ttlMs)}`,
+    `  source     ${view.source?.path ?? "(none)"}`,
+    `  stream     ${view.stream?.topic ?? "(none)"}`,
+    "",
+    table(["field", "type"], fields),
+  ].join("\n");
+}
+
+function rowText(row: RowInspection): string {
+  const { served } = row;
+  const values = Object.entries(served.values).map(([field, { value, status }]) => [field, writeJson(value), status]);
+  const when = served.event_timestamp === null ? "" : `, ${served.age_seconds} s old (${served.event_timestamp})`;
+  const tiers = row.tiers.map(tierText).join("\n");
+  return `${row.view}  ${row.key}\nserved: ${served.status}${when}\n\n${table(["field", "value", "status"], values)}\n\n${tiers}`;
+}
+
+function tierText(tier: TierRow): string {
+  if (!tier.found) return `tier ${tier.tier}: no row`;
+  const shown = Object.entries(tier).filter(([property]) => !["tier", "found", "values", "schema"].includes(property));
+  const lines = shown.map(
+    ([property, value]) => `  ${property.padEnd(18)} ${typeof value === "string" ? value : writeJson(value)}`,
+  );
+  return [`tier ${tier.tier}:`, ...lines].join("\n");
+}

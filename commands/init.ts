@@ -1,0 +1,85 @@
+/**
+ * `headgate init <dir>`: a new project that works as it stands: the churn example's definitions, model and data under
+ * the project's own name, to be replaced file by file.
+ */
+
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
+import { HeadgateError } from "../errors.ts";
+import { packageManifest, packageRoot } from "../package-root.ts";
+import { answer, type CommandContext, EXIT } from "./command.ts";
+
+const COPIED = ["features", "models", "data", "prepare.mjs", "headgate.config.ts"];
+
+/** Makes the project. Throws PROJECT_EXISTS when the folder holds anything, USAGE for a name that can't be a project's. */
+export async function init(context: CommandContext, directory: string): Promise<number> {
+  const target = resolve(directory);
+  const name = basename(target);
+  if (!/^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(name)) {
+    throw new HeadgateError(
+      "USAGE",
+      `"${name}" can't be a project's name; use letters, digits, "_" and "-", such as "shop".`,
+    );
+  }
+  if (existsSync(target) && readdirSync(target).length > 0) {
+    throw new HeadgateError("PROJECT_EXISTS", `${target} is not empty. Name a new folder, or empty this one.`);
+  }
+  const template = join(packageRoot(), "examples", "churn");
+  mkdirSync(target, { recursive: true });
+  for (const entry of COPIED) cpSync(join(template, entry), join(target, entry), { recursive: true });
+  const config = readFileSync(join(target, "headgate.config.ts"), "utf8");
+  writeFileSync(join(target, "headgate.config.ts"), config.replace('project: "churn"', `project: "${name}"`));
+  for (const [file, content] of Object.entries(projectFiles(name))) {
+    writeFileSync(join(target, file), content);
+  }
+  const shown = relative(process.cwd(), target) || ".";
+  const next = ["npm install", "npm start"];
+  const text = `Made ${shown}. Next:\n\n  cd ${shown}\n${next.map((line) => `  ${line}\n`).join("")}`;
+  answer(context, { project: name, directory: target, next }, text);
+  return EXIT.done;
+}
+
+function projectFiles(name: string): Readonly<Record<string, string>> {
+  const { version, dependencies } = packageManifest();
+  const manifest = {
+    name: name.toLowerCase(),
+    private: true,
+    type: "module",
+    scripts: {
+      start: "node prepare.mjs && headgate apply && headgate materialize-incremental now && headgate serve",
+    },
+    dependencies: {
+      headgate: `^${version}`,
+      hyparquet: dependencies.hyparquet,
+      "hyparquet-writer": dependencies["hyparquet-writer"],
+    },
+  };
+  return {
+    "package.json": `${JSON.stringify(manifest, null, 2)}\n`,
+    ".npmrc":
+      "# onnxruntime-node's install script downloads a GPU library nobody here needs; every CPU binary is in the package.\nignore-scripts=true\n",
+    ".gitignore": "node_modules/\n.headgate/\n",
+    "tsconfig.json": `${JSON.stringify({ compilerOptions: { module: "nodenext", target: "es2023", strict: true, noEmit: true, skipLibCheck: true } }, null, 2)}\n`,
+    "README.md": readme(name),
+  };
+}
+
+function readme(name: string): string {
+  return `# ${name}
+
+Predictions with live features, served by Headgate.
+
+    npm install
+    npm start
+
+| file | what it is |
+| --- | --- |
+| \`headgate.config.ts\` | settings |
+| \`features/*.ts\` | entities, feature views, feature services |
+| \`models/<name>/model.json\` | which features feed which input, what the answer holds |
+| \`models/<name>/<version>/model.onnx\` | the model |
+| \`data/\`, \`prepare.mjs\` | the example's data; delete both and point the view's \`fileSource\` at your own Parquet |
+
+After a change of the definitions: \`npx headgate plan\`, then \`npx headgate apply\`.
+`;
+}

@@ -1,0 +1,96 @@
+/** All routes on one screen. */
+
+import { type Context, Hono } from "hono";
+import { HeadgateError } from "../errors.ts";
+import { describeFeatures, entityOfQuery, findView } from "../features/catalog.ts";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
+import { inspectRow } from "../features/row-inspection.ts";
+import type { StoredSchemas } from "../features/stored-schema.ts";
+import { findModel } from "../models/alias.ts";
+import { requireAdmin } from "./authorization.ts";
+import { type DocsAssets, docsPage } from "./docs-page.ts";
+import { problemResponse } from "./error-response.ts";
+import { checkReadiness, type HealthOptions } from "./health.ts";
+import { describeModel } from "./model-control.ts";
+import { openApiDocument } from "./openapi.ts";
+import { createPredict, type PredictOptions, requestIdOf } from "./predict.ts";
+
+/** What the routes need. */
+export interface AppOptions extends PredictOptions, HealthOptions {
+  readonly schemas: StoredSchemas;
+  readonly docsAssets: DocsAssets;
+  /** The package's. */
+  readonly version: string;
+  /** The metrics in Prometheus' text form. */
+  readonly metricsText: () => Promise<string>;
+}
+
+/** The gateway as a fetch handler. */
+export function createApp(options: AppOptions): Hono {
+  const { adminToken, docsAssets, models, now, registry, schemas, store } = options;
+  const app = new Hono();
+  const admin = (c: Context, what: string) => requireAdmin(adminToken, c.req.header("authorization"), what);
+  const routes: Readonly<Record<string, (c: Context) => Response | Promise<Response>>> = {
+    "POST /predict": createPredict(options),
+
+    "GET /features": () => json(describeFeatures(registry)),
+    "GET /features/:view": async (c) => {
+      admin(c, "The feature-debug view");
+      const view = findView(registry, c.req.param("view")!);
+      const row = await inspectRow(store, schemas, view, entityOfQuery(view, c.req.query()), now());
+      return json(row as unknown as JsonValue);
+    },
+
+    "GET /models": () => json({ models: models.list().map(describeModel) }),
+    "GET /models/:name": (c) => json(describeModel(findModel(models, c.req.param("name")!))),
+
+    "GET /livez": () => json({ status: "live" }),
+    "GET /readyz": async () => {
+      const { ready, body } = await checkReadiness(options);
+      return json(body, ready ? 200 : 503);
+    },
+    "GET /metrics": async () =>
+      new Response(await options.metricsText(), {
+        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+      }),
+
+    "GET /openapi.json": () => json(openApiDocument(options.version)),
+    "GET /docs": () => docsPage(),
+    "GET /docs/:asset": (c) => docsAssets(c.req.param("asset")!),
+  };
+
+  for (const [route, handler] of Object.entries(routes)) {
+    const [method, path] = route.split(" ") as [string, string];
+    app.on(method, path, handler);
+  }
+  // A path that is known under another method: HEAD is answered by GET's handler.
+  for (const path of new Set(Object.keys(routes).map((route) => route.split(" ")[1]!))) {
+    const methods = Object.keys(routes).flatMap((route) =>
+      route.split(" ")[1] === path ? [route.split(" ")[0]!] : [],
+    );
+    app.all(path, (c) => methodNotAllowed(c, methods));
+  }
+  app.notFound((c) =>
+    problem(c, new HeadgateError("ROUTE_NOT_FOUND", `There is no ${c.req.path}; see /docs for what there is.`)),
+  );
+  app.onError((thrown, c) => problem(c, thrown));
+  return app;
+}
+
+function json(body: JsonValue, status = 200): Response {
+  return new Response(writeJson(body), { status, headers: { "content-type": "application/json" } });
+}
+
+function problem(c: Context, thrown: unknown): Response {
+  return problemResponse(thrown, requestIdOf(c.req.header("x-request-id")));
+}
+
+function methodNotAllowed(c: Context, methods: readonly string[]): Response {
+  const allowed = methods.join(", ");
+  const response = problem(
+    c,
+    new HeadgateError("METHOD_NOT_ALLOWED", `${c.req.path} takes ${allowed}, not ${c.req.method}.`),
+  );
+  response.headers.set("allow", allowed);
+  return response;
+}

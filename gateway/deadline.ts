@@ -1,0 +1,46 @@
+/**
+ * One budget for a request, from the caller's x-deadline-ms or the gateway's default, spent step by step. A step that
+ * waits on another machine is raced against it; a step that holds the event loop can only be checked when it is over.
+ */
+
+import { HeadgateError } from "../errors.ts";
+
+/** When a request's answer stops being wanted. */
+export interface Deadline {
+  readonly atMs: number;
+  readonly budgetMs: number;
+}
+
+/** Reads the header. Throws REQUEST_INVALID when it is not a positive number of milliseconds. */
+export function deadlineOf(header: string | undefined, defaultMs: number, nowMs: number): Deadline {
+  if (header === undefined) return { atMs: nowMs + defaultMs, budgetMs: defaultMs };
+  const budgetMs = Number(header);
+  if (!/^\d+(\.\d+)?$/.test(header) || !(budgetMs > 0)) {
+    throw new HeadgateError("REQUEST_INVALID", `x-deadline-ms is "${header}"; send a positive number of milliseconds.`);
+  }
+  return { atMs: nowMs + budgetMs, budgetMs };
+}
+
+/** Throws DEADLINE_EXCEEDED naming the step that ended too late. */
+export function checkDeadline(deadline: Deadline, nowMs: number, step: string): void {
+  if (nowMs < deadline.atMs) return;
+  throw new HeadgateError(
+    "DEADLINE_EXCEEDED",
+    `The ${deadline.budgetMs} ms budget was spent when ${step} was done. Send a larger x-deadline-ms or fewer entities.`,
+  );
+}
+
+/** Waits for a step no longer than the deadline. The step itself is not cancelled. */
+export async function withinDeadline<T>(step: Promise<T>, deadline: Deadline, nowMs: number, name: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<never>((_, reject) => {
+    const expire = () =>
+      reject(new HeadgateError("DEADLINE_EXCEEDED", `The ${deadline.budgetMs} ms budget passed during ${name}.`));
+    timer = setTimeout(expire, Math.max(0, deadline.atMs - nowMs));
+  });
+  try {
+    return await Promise.race([step, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Errors as RFC 9457 problem details. Only what errors.ts knows is told as itself; anything else becomes INTERNAL with
+ * a sentence that gives nothing away, and is published for the log. Never a stack trace.
+ */
+
+import { channel } from "node:diagnostics_channel";
+import { ERRORS, HeadgateError } from "../errors.ts";
+
+/** Published for every failure that errors.ts did not foresee: `{ requestId, cause }`. */
+const unexpected = channel("headgate:unexpected");
+
+/** How long a client should wait before it tries a retriable answer again, seconds. */
+const RETRY_AFTER_SECONDS = "1";
+
+/** The response for whatever was thrown. */
+export function problemResponse(thrown: unknown, requestId: string): Response {
+  const error = asHeadgateError(thrown, requestId);
+  const { status, sentence, retriable } = ERRORS[error.code];
+  const body = {
+    type: `urn:headgate:error:${error.code}`,
+    title: sentence,
+    status,
+    detail: error.message,
+    code: error.code,
+    request_id: requestId,
+  };
+  const headers: Record<string, string> = { "content-type": "application/problem+json", "x-request-id": requestId };
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  if (retriable && (status === 503 || status === 429)) headers["retry-after"] = RETRY_AFTER_SECONDS;
+  return new Response(JSON.stringify(body), { status, headers });
+}
+
+function asHeadgateError(thrown: unknown, requestId: string): HeadgateError {
+  if (thrown instanceof HeadgateError) return thrown;
+  if (unexpected.hasSubscribers) unexpected.publish({ requestId, cause: thrown });
+  return new HeadgateError(
+    "INTERNAL",
+    `Headgate failed unexpectedly; its log has the cause under request ${requestId}.`,
+    thrown,
+  );
+}

@@ -1,0 +1,46 @@
+/**
+ * GET /livez: the process answers. GET /readyz: it should be sent requests: it is not draining, the store answers, and
+ * at least one model is ready where there are models. One bad model does not make every gateway unready.
+ */
+
+import { reasonOf } from "../errors.ts";
+import type { AppliedRegistry } from "../features/applied-registry.ts";
+import type { JsonValue } from "../features/json-value.ts";
+import type { Registry } from "../features/registry.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
+import type { Models } from "../models/lifecycle.ts";
+
+/** What readiness looks at. */
+export interface HealthOptions {
+  readonly store: OnlineStore;
+  readonly models: Models;
+  readonly registry: Registry;
+  /** As it was when the gateway started. */
+  readonly applied: AppliedRegistry | undefined;
+  readonly isDraining: () => boolean;
+}
+
+/** Whether the gateway is ready, and everything that makes it so. */
+export async function checkReadiness(
+  options: HealthOptions,
+): Promise<{ readonly ready: boolean; readonly body: JsonValue }> {
+  const storeProblem = await options.store.ping().then(() => undefined, reasonOf);
+  const models = options.models.list();
+  const serving = models.length === 0 || models.some((model) => model.stable?.state === "READY");
+  const ready = !options.isDraining() && storeProblem === undefined && serving;
+  return {
+    ready,
+    body: {
+      status: options.isDraining() ? "draining" : ready ? "ready" : "not ready",
+      online_store: { address: options.store.address, problem: storeProblem ?? null },
+      registry_fingerprint: options.registry.fingerprint,
+      applied_fingerprint: options.applied?.fingerprint ?? null,
+      models: models.map((model) => ({
+        name: model.name,
+        state: model.stable?.state ?? "UNAVAILABLE",
+        version: model.stable?.version ?? null,
+        reason: model.reason ?? null,
+      })),
+    },
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * A model version joined to its features: everything a prediction needs, compiled when the model is loaded, so that a
+ * request only walks it. This is the joint that others leave to two network hops and a hard-coded feature order.
+ */
+
+import { compileReadPlan } from "../features/read-plan.ts";
+import { createFeatureReader, type EntityKeys, type FeatureReader } from "../features/reader.ts";
+import type { Registry } from "../features/registry.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
+import type { StoredSchemas } from "../features/stored-schema.ts";
+import type { LoadedModel } from "../models/loaded-model.ts";
+import { compileMissingPolicy, type FeedEntity } from "./missing-features.ts";
+import { compileAnswer, type Prediction } from "./predict-answer.ts";
+import { compileEntityCheck } from "./predict-request.ts";
+
+/** A loaded version with the features it is served. */
+export interface JoinedModel {
+  readonly model: LoadedModel;
+  readonly reader: FeatureReader;
+  /** Throws ENTITY_KEY_INVALID. */
+  readonly checkEntities: (entities: readonly EntityKeys[]) => void;
+  readonly feedEntity: FeedEntity;
+  readonly answer: (prediction: Prediction) => string;
+}
+
+/** Joins versions to their features, each once. */
+export function createModelJoin(
+  store: OnlineStore,
+  schemas: StoredSchemas,
+  registry: Registry,
+): (model: LoadedModel) => JoinedModel {
+  const joined = new WeakMap<LoadedModel, JoinedModel>();
+  return (model) => {
+    let known = joined.get(model);
+    if (known === undefined) {
+      known = join(model, store, schemas, registry);
+      joined.set(model, known);
+    }
+    return known;
+  };
+}
+
+function join(model: LoadedModel, store: OnlineStore, schemas: StoredSchemas, registry: Registry): JoinedModel {
+  const { manifest } = model;
+  // Loading the model found its service in this same registry.
+  const plan = compileReadPlan(registry.services.get(manifest.service)!, manifest.maxAgeMs);
+  return Object.freeze({
+    model,
+    reader: createFeatureReader(store, schemas, plan),
+    checkEntities: compileEntityCheck(plan.joinKeys, plan.service),
+    feedEntity: compileMissingPolicy(plan, manifest.missing, model.signature),
+    answer: compileAnswer(
+      model.name,
+      manifest.outputs.map((output) => output.name),
+      plan,
+    ),
+  });
+}

@@ -1,0 +1,162 @@
+/**
+ * The gateway as a process: opens the store, the definitions and the models, listens, and on the way out answers
+ * everything it has accepted. Everything that can be wrong is found before the port is opened.
+ */
+
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { serve } from "@hono/node-server";
+import type { Config } from "../config.ts";
+import { HeadgateError } from "../errors.ts";
+import { type AppliedRegistry, readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import { loadFeatureRepository } from "../features/feature-repository.ts";
+import { compileReadPlan } from "../features/read-plan.ts";
+import type { Registry } from "../features/registry.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
+import { openOnlineStore } from "../features/store/open.ts";
+import { StoredSchemas } from "../features/stored-schema.ts";
+import { type Models, openModels } from "../models/lifecycle.ts";
+import { openModelRepository } from "../models/repository.ts";
+import { packageManifest } from "../package-root.ts";
+import { startTelemetry, type Telemetry } from "../telemetry.ts";
+import { createApp } from "./app.ts";
+import { openDocsAssets } from "./docs-page.ts";
+import { createModelJoin } from "./joined-model.ts";
+
+/** A running gateway. */
+export interface Gateway {
+  /** Such as http://127.0.0.1:8080. */
+  readonly url: string;
+  readonly registry: Registry;
+  readonly models: Models;
+  readonly store: OnlineStore;
+  /** Says it is draining, answers what it accepted, and frees everything. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a gateway. Throws what any part of it refuses: CONFIG_INVALID, DEFINITION_INVALID, REGISTRY_NOT_APPLIED,
+ * STORE_UNREACHABLE … A model that can't be loaded does not stop it: that model answers 503 and says why.
+ */
+export async function startGateway(config: Config, writeLog: (line: string) => void): Promise<Gateway> {
+  const now = () => Date.now();
+  const registry = await loadFeatureRepository(config.projectDirectory);
+  const telemetry = startTelemetry(writeLog, now);
+  const store = await openOnlineStore(config.onlineStore, config);
+  try {
+    const applied = await readAppliedRegistry(store.control);
+    requireApplied(applied, registry, registry.views.values());
+    const models = await loadModels(config, registry);
+    return await listen({ config, registry, applied, store, models, telemetry, now });
+  } catch (thrown) {
+    await store.close();
+    telemetry.stop();
+    throw thrown;
+  }
+}
+
+/** Loads the model repository of a project against its definitions. */
+export async function loadModels(config: Config, registry: Registry): Promise<Models> {
+  const repository = await openModelRepository(resolve(config.projectDirectory, config.models));
+  return openModels({
+    repository,
+    columnsOf: (service) => {
+      const declared = registry.services.get(service);
+      return declared === undefined ? undefined : compileReadPlan(declared).columns;
+    },
+    maxBatchRows: config.maxBatchRows,
+    maxQueueRows: config.maxQueueRows,
+    now: () => performance.now(),
+  });
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly applied: AppliedRegistry | undefined;
+  readonly store: OnlineStore;
+  readonly models: Models;
+  readonly telemetry: Telemetry;
+  readonly now: () => number;
+}
+
+async function listen({ config, registry, applied, store, models, telemetry, now }: Parts): Promise<Gateway> {
+  let draining = false;
+  const schemas = new StoredSchemas(store.control);
+  const app = createApp({
+    store,
+    schemas,
+    registry,
+    applied,
+    models,
+    join: createModelJoin(store, schemas, registry),
+    isDraining: () => draining,
+    adminToken: config.adminToken,
+    maxEntities: config.maxEntities,
+    maxBodyBytes: config.maxBodyBytes,
+    deadlineMs: config.deadline,
+    now,
+    clock: () => performance.now(),
+    docsAssets: openDocsAssets(),
+    version: packageManifest().version,
+    metricsText: () => telemetry.metricsText(),
+  });
+  const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port }) as Server;
+  await opened(server, config);
+  const sweeping = setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval);
+  sweeping.unref();
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    draining = true;
+    clearInterval(sweeping);
+    await drain(server, config);
+    await models.close();
+    await store.close();
+    telemetry.stop();
+  };
+  const { port } = server.address() as AddressInfo;
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  return Object.freeze({
+    url: `http://${host}:${port}`,
+    registry,
+    models,
+    store,
+    close: () => (closed ??= close()),
+  });
+}
+
+function opened(server: Server, { host, port }: Config): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once("listening", done);
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const problem =
+        cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
+      fail(
+        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with HEADGATE_PORT.`, cause),
+      );
+    });
+  });
+}
+
+/** How often idle keep-alive connections are looked for while draining, ms: `close` alone waits for their timeout. */
+const IDLE_CHECK_MS = 20;
+
+async function drain(server: Server, { drainGrace, drainTimeout }: Config): Promise<void> {
+  await new Promise((waited) => setTimeout(waited, drainGrace));
+  const cutting = setTimeout(() => server.closeAllConnections(), drainTimeout);
+  const closingIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  await new Promise((done) => server.close(done));
+  clearInterval(closingIdle);
+  clearTimeout(cutting);
+}
+
+async function sweep(store: OnlineStore, telemetry: Telemetry, nowMs: number): Promise<void> {
+  try {
+    const collected = await store.sweep(nowMs);
+    if (collected > 0) telemetry.log("info", "collected expired rows", { rows: collected });
+  } catch (cause) {
+    telemetry.log("error", "sweep failed; it is tried again at the next interval", { reason: String(cause) });
+  }
+}

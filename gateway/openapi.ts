@@ -1,0 +1,207 @@
+/**
+ * GET /openapi.json: the API as an OpenAPI 3.1 document. The request's schema is the one that requests are checked by,
+ * and the error codes are the error table's, so neither can drift from the code.
+ */
+
+import { ERRORS, type ErrorCode } from "../errors.ts";
+import type { JsonValue } from "../features/json-value.ts";
+import { predictRequestJsonSchema } from "./predict-request.ts";
+
+type JsonObject = { readonly [key: string]: JsonValue };
+
+const PREDICT_CODES: readonly ErrorCode[] = [
+  "BODY_NOT_JSON",
+  "UNAUTHENTICATED",
+  "FORBIDDEN",
+  "MODEL_NOT_FOUND",
+  "BODY_TOO_LARGE",
+  "TOO_MANY_ENTITIES",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "REQUEST_INVALID",
+  "ENTITY_KEY_INVALID",
+  "CONTEXT_INVALID",
+  "FEATURES_MISSING",
+  "MODEL_FAILED",
+  "TRANSFORM_FAILED",
+  "OVERLOADED",
+  "MODEL_UNAVAILABLE",
+  "STORE_UNREACHABLE",
+  "DEADLINE_EXCEEDED",
+];
+const DEBUG_CODES: readonly ErrorCode[] = [
+  "UNAUTHENTICATED",
+  "FORBIDDEN",
+  "VIEW_NOT_FOUND",
+  "ENTITY_KEY_INVALID",
+  "STORE_UNREACHABLE",
+];
+
+/** The document; `version` is the package's. */
+export function openApiDocument(version: string): JsonObject {
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Headgate",
+      version,
+      description: "Send an entity id, get a prediction, the model version and how old its features were.",
+    },
+    paths: {
+      "/predict": { post: predictOperation() },
+      "/features": { get: operation("List feature views and services", "features", {}) },
+      "/features/{view}": {
+        get: operation("Why this value? One entity's row in every tier", "features", {
+          parameters: [
+            parameter("view", "path", "The feature view's name.", "customer_30d_features"),
+            {
+              ...parameter("entity", "query", "The view's join keys, one query parameter each.", { customer_id: 17 }),
+              style: "form",
+              explode: true,
+              schema: { type: "object", additionalProperties: { type: ["string", "integer"] } },
+            },
+          ],
+          responses: problems(DEBUG_CODES),
+        }),
+      },
+      "/models": { get: operation("List models", "models", {}) },
+      "/models/{name}": {
+        get: operation("One model: versions, states, service", "models", {
+          parameters: [parameter("name", "path", "The model's name.", "churn")],
+          responses: problems(["MODEL_NOT_FOUND"]),
+        }),
+      },
+      "/livez": { get: operation("The process answers", "health", {}) },
+      "/readyz": {
+        get: operation("The gateway should be sent requests", "health", {
+          responses: { "503": { description: "It should not." } },
+        }),
+      },
+      "/metrics": { get: operation("Metrics in Prometheus' text form", "health", {}) },
+    },
+    components: {
+      schemas: { PredictRequest: predictRequestJsonSchema(), PredictResponse: PREDICT_RESPONSE, Problem: PROBLEM },
+      securitySchemes: {
+        adminToken: { type: "http", scheme: "bearer", description: "HEADGATE_ADMIN_TOKEN, where it is set." },
+      },
+    },
+  };
+}
+
+function predictOperation(): JsonObject {
+  return {
+    ...operation("Predict for one entity or many", "predict", {}),
+    parameters: [
+      parameter("x-request-id", "header", "Honoured and echoed.", "b3f1"),
+      parameter("x-deadline-ms", "header", "The budget for this answer, ms.", "50"),
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: { $ref: "#/components/schemas/PredictRequest" },
+          example: { model: "churn", entities: { customer_id: 17 } },
+        },
+      },
+    },
+    responses: {
+      "200": {
+        description: "The predictions; predictions[i] and features[i] belong to entity i.",
+        content: { "application/json": { schema: { $ref: "#/components/schemas/PredictResponse" } } },
+      },
+      ...problems(PREDICT_CODES),
+    },
+  };
+}
+
+function operation(summary: string, tag: string, more: JsonObject): JsonObject {
+  const responses = {
+    "200": { description: "OK", content: { "application/json": {} } },
+    ...((more.responses ?? {}) as JsonObject),
+  };
+  return { summary, tags: [tag], ...more, responses };
+}
+
+function parameter(name: string, place: string, description: string, example: JsonValue): JsonObject {
+  return { name, in: place, description, example, required: place === "path", schema: { type: "string" } };
+}
+
+/** One response per status, telling the codes that come with it. */
+function problems(codes: readonly ErrorCode[]): JsonObject {
+  const byStatus: Record<string, JsonObject> = {};
+  for (const status of new Set(codes.map((code) => ERRORS[code].status))) {
+    const told = codes
+      .filter((code) => ERRORS[code].status === status)
+      .map((code) => `\`${code}\`: ${ERRORS[code].sentence}`);
+    byStatus[String(status)] = {
+      description: told.join("\n\n"),
+      content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+    };
+  }
+  return byStatus;
+}
+
+const STATUS_SCHEMA: JsonObject = { enum: ["PRESENT", "NULL_VALUE", "OUTSIDE_MAX_AGE", "NOT_FOUND"] };
+
+const PREDICT_RESPONSE: JsonObject = {
+  type: "object",
+  required: ["request_id", "model", "predictions", "features"],
+  properties: {
+    request_id: { type: "string" },
+    model: { type: "string" },
+    predictions: {
+      type: "array",
+      items: {
+        type: "object",
+        description: "The outputs that the model's manifest names, or `error` when the entity was rejected.",
+        required: ["version"],
+        properties: {
+          version: { type: "integer" },
+          error: { type: "object", properties: { code: { type: "string" }, detail: { type: "string" } } },
+        },
+      },
+    },
+    features: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["status", "event_timestamp", "age_seconds", "defaulted"],
+        properties: {
+          status: { ...STATUS_SCHEMA, description: "The worst among the entity's features." },
+          event_timestamp: {
+            type: ["string", "null"],
+            format: "date-time",
+            description: "The oldest among its views.",
+          },
+          age_seconds: { type: ["number", "null"] },
+          defaulted: { type: "array", items: { type: "string" } },
+          values: {
+            type: "object",
+            description: "With `explain`: view:field → its value, status, event timestamp and tier.",
+            additionalProperties: {
+              type: "object",
+              properties: {
+                value: {},
+                status: STATUS_SCHEMA,
+                event_timestamp: { type: ["string", "null"], format: "date-time" },
+                tier: { type: "string" },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+
+const PROBLEM: JsonObject = {
+  type: "object",
+  description: "RFC 9457 problem details.",
+  required: ["type", "title", "status", "detail", "code", "request_id"],
+  properties: {
+    type: { type: "string" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string" },
+    code: { enum: Object.keys(ERRORS) },
+    request_id: { type: "string" },
+  },
+};

@@ -1,0 +1,196 @@
+/**
+ * Metrics and log lines. The folders publish on diagnostics channels and know nothing of who listens; this file alone
+ * subscribes, counts, and writes. docs/metrics.md lists every metric and a test holds the two together.
+ *
+ * Buckets start at 50 µs: a prediction takes tens of microseconds, and the usual 5 ms floor would hide it.
+ */
+
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from "prom-client";
+import { HeadgateError } from "./errors.ts";
+import { STATUS_NAMES } from "./features/feature-status.ts";
+import type { PredictionEvent } from "./gateway/predict.ts";
+import type { ModelRunEvent, ModelStateEvent } from "./models/loaded-model.ts";
+
+/** Seconds. */
+const LATENCY_BUCKETS = [
+  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+];
+const ROW_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
+
+/** Listening telemetry. */
+export interface Telemetry {
+  /** All metrics in Prometheus' text form. */
+  metricsText(): Promise<string>;
+  /** Writes one JSON line. */
+  log(level: "info" | "warn" | "error", message: string, details?: Readonly<Record<string, unknown>>): void;
+  /** Stops listening. */
+  stop(): void;
+}
+
+/** Starts to count, and to log to `write`, one JSON line a call; `now` is epoch ms. */
+export function startTelemetry(write: (line: string) => void, now: () => number): Telemetry {
+  const metrics = new MetricsRegistry();
+  collectDefaultMetrics({ register: metrics });
+  const log: Telemetry["log"] = (level, message, details = {}) =>
+    write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...details })}\n`);
+  const listeners = [...countPredictions(metrics), ...countModels(metrics, log), ...countFaults(metrics, log)];
+  for (const { name, listener } of listeners) subscribe(name, listener);
+  return Object.freeze({
+    metricsText: () => metrics.metrics(),
+    log,
+    stop: () => {
+      for (const { name, listener } of listeners) unsubscribe(name, listener);
+    },
+  });
+}
+
+interface Listener {
+  readonly name: string;
+  readonly listener: (message: unknown) => void;
+}
+
+const on = <Message>(name: string, listener: (message: Message) => void): Listener => ({
+  name,
+  listener: listener as (message: unknown) => void,
+});
+
+function countPredictions(metrics: MetricsRegistry): readonly Listener[] {
+  const registers = [metrics];
+  const entities = new Counter({
+    name: "headgate_prediction_entities_total",
+    help: "Entities answered, rejected ones included.",
+    labelNames: ["model", "version"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: "headgate_prediction_refusals_total",
+    help: "Prediction requests answered with an error, by its code.",
+    labelNames: ["code"],
+    registers,
+  });
+  const latency = new Histogram({
+    name: "headgate_prediction_seconds",
+    help: "Time from a request's headers to its answer's text, by step: features, model, total.",
+    labelNames: ["model", "step"],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
+  const statuses = new Counter({
+    name: "headgate_feature_view_status_total",
+    help: "Rows read for predictions, by feature view and status.",
+    labelNames: ["feature_view", "status"],
+    registers,
+  });
+  const statusCounters = new Map<string, Counter.Internal[]>();
+  const countersOf = (view: string) => {
+    let counters = statusCounters.get(view);
+    if (counters === undefined) {
+      counters = STATUS_NAMES.map((status) => statuses.labels(view, status));
+      statusCounters.set(view, counters);
+    }
+    return counters;
+  };
+  const byModel = new Map<string, ReturnType<typeof bind>>();
+  const bind = (model: string, version: number) => ({
+    entities: entities.labels(model, String(version)),
+    features: latency.labels(model, "features"),
+    model: latency.labels(model, "model"),
+    total: latency.labels(model, "total"),
+  });
+  return [
+    on<PredictionEvent>("headgate:prediction", (event) => {
+      const key = `${event.model} ${event.version}`;
+      let bound = byModel.get(key);
+      if (bound === undefined) {
+        bound = bind(event.model, event.version);
+        byModel.set(key, bound);
+      }
+      bound.entities.inc(event.entities);
+      bound.features.observe(event.featuresMs / 1_000);
+      bound.model.observe(event.modelMs / 1_000);
+      bound.total.observe(event.totalMs / 1_000);
+      for (const { views } of event.joined.reader.plan.keys) {
+        for (const view of views) {
+          const counters = countersOf(view.name);
+          for (const vector of event.vectors) counters[vector.views[view.index]!.status]!.inc();
+        }
+      }
+    }),
+    on<{ thrown: unknown }>("headgate:prediction-refused", ({ thrown }) =>
+      refusals.inc({ code: thrown instanceof HeadgateError ? thrown.code : "INTERNAL" }),
+    ),
+  ];
+}
+
+function countModels(metrics: MetricsRegistry, log: Telemetry["log"]): readonly Listener[] {
+  const registers = [metrics];
+  const rows = new Histogram({
+    name: "headgate_model_run_rows",
+    help: "Entities that shared one run of a model.",
+    labelNames: ["model"],
+    buckets: ROW_BUCKETS,
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "headgate_model_run_seconds",
+    help: "Time of one run of a model, with the turn of the event loop that it waits.",
+    labelNames: ["model"],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
+  const failures = new Counter({
+    name: "headgate_model_run_failures_total",
+    help: "Runs of a model that failed.",
+    labelNames: ["model", "version"],
+    registers,
+  });
+  const ready = new Gauge({
+    name: "headgate_model_ready",
+    help: "1 while the version is READY, else 0.",
+    labelNames: ["model", "version"],
+    registers,
+  });
+  const byModel = new Map<string, { rows: Histogram.Internal<string>; seconds: Histogram.Internal<string> }>();
+  return [
+    on<ModelRunEvent>("headgate:model-run", (event) => {
+      let bound = byModel.get(event.model);
+      if (bound === undefined) {
+        bound = { rows: rows.labels(event.model), seconds: seconds.labels(event.model) };
+        byModel.set(event.model, bound);
+      }
+      bound.rows.observe(event.rows);
+      bound.seconds.observe(event.durationMs / 1_000);
+      if (event.failed) failures.inc({ model: event.model, version: event.version });
+    }),
+    on<ModelStateEvent>("headgate:model-state", ({ model, version, state, reason }) => {
+      ready.set({ model, version }, state === "READY" ? 1 : 0);
+      const bad = state === "UNAVAILABLE" && reason !== undefined;
+      if (bad || state === "READY")
+        log(bad ? "error" : "info", `model ${model} version ${version} is ${state}`, { reason });
+    }),
+  ];
+}
+
+function countFaults(metrics: MetricsRegistry, log: Telemetry["log"]): readonly Listener[] {
+  const registers = [metrics];
+  const incompatible = new Counter({
+    name: "headgate_incompatible_rows_total",
+    help: "Stored rows that can't be read as their feature view is declared today; they count as NOT_FOUND.",
+    labelNames: ["feature_view"],
+    registers,
+  });
+  const unexpected = new Counter({
+    name: "headgate_unexpected_errors_total",
+    help: "Failures that the error table does not foresee; the log has each cause.",
+    registers,
+  });
+  return [
+    on<{ view: string }>("headgate:row-incompatible", ({ view }) => incompatible.inc({ feature_view: view })),
+    on<{ requestId: string; cause: unknown }>("headgate:unexpected", ({ requestId, cause }) => {
+      unexpected.inc();
+      const stack = cause instanceof Error ? cause.stack : String(cause);
+      log("error", "unexpected failure", { request_id: requestId, stack });
+    }),
+  ];
+}
