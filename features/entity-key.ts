@@ -43,7 +43,11 @@ export function parseEntityKey(key: string, joinKeys: Schema): Record<string, Fe
   for (const [i, name] of names.entries()) {
     const part = parts[i]!;
     if (!part.startsWith(`${name}=`)) return undefined;
-    entity[name] = parseJoinKey(name, joinKeys[name]!, decodeURIComponent(part.slice(name.length + 1)));
+    try {
+      entity[name] = parseJoinKey(name, joinKeys[name]!, decodeURIComponent(part.slice(name.length + 1)));
+    } catch {
+      return undefined;
+    }
   }
   return Object.freeze(entity);
 }

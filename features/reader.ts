@@ -14,7 +14,7 @@ import type { PlannedKey, PlannedTransform, PlannedView, ReadPlan } from "./read
 import { readSchemaId } from "./row-codec.ts";
 import { isTombstone, readEventTimestampUs } from "./row-order.ts";
 import type { EntityRows, OnlineStore, ReadRequest, StoredRow } from "./store/online-store.ts";
-import { projectionOf, type StoredSchemas } from "./stored-schema.ts";
+import { projectionOf, type StoredSchema, type StoredSchemas } from "./stored-schema.ts";
 
 /** The features of one entity, by the plan's slots; the service's own columns come first. */
 export interface FeatureVector {
@@ -56,18 +56,19 @@ const incompatibleRow = channel("headgate:row-incompatible");
 /** A row as the reader keeps it beside its bytes; shared by all plans. */
 interface Decoded {
   readonly eventTimestampUs: number;
-  readonly schemaId: number;
+  readonly schema: StoredSchema;
   readonly values: readonly FeatureValue[];
 }
 
-/** Row places by stored schema id, per view of the plan; null for an incompatible schema. */
-type Projections = Map<number, readonly number[] | null>[];
+/** Where the wanted fields are in rows of a stored schema; null for an incompatible one. One map per view of the plan. */
+type Projections = Map<StoredSchema, readonly number[] | null>;
 
-const DELETED: Decoded = Object.freeze({ eventTimestampUs: 0, schemaId: -1, values: [] });
+/** What a tombstone decodes to. */
+const DELETED = Symbol("deleted");
 
 /** Opens a reader of a plan on a store. */
 export function createFeatureReader(store: OnlineStore, schemas: StoredSchemas, plan: ReadPlan): FeatureReader {
-  const projections: Projections = Array.from({ length: plan.viewCount }, () => new Map());
+  const projections: Projections[] = Array.from({ length: plan.viewCount }, () => new Map());
 
   function vectorsOf(
     found: readonly EntityRows[],
@@ -148,7 +149,7 @@ function unknownSchemas(found: readonly EntityRows[], schemas: StoredSchemas): S
 function assemble(
   plan: ReadPlan,
   schemas: StoredSchemas,
-  projections: Projections,
+  projections: readonly Projections[],
   found: readonly EntityRows[],
   entityCount: number,
   context: readonly FeatureValue[],
@@ -183,12 +184,12 @@ function placeRow(
   row: StoredRow | undefined,
   tier: string,
   schemas: StoredSchemas,
-  projections: Map<number, readonly number[] | null>,
+  projections: Projections,
   nowMs: number,
 ): ViewRead {
   const decoded = row === undefined ? DELETED : decodedOf(row, schemas);
   if (decoded === DELETED) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
-  const sources = sourcesOf(view, decoded.schemaId, schemas, projections);
+  const sources = sourcesOf(view, decoded.schema, projections);
   if (sources === null) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
   const { eventTimestampUs, values } = decoded;
   const fresh = nowMs * 1_000 - eventTimestampUs <= view.maxAgeUs;
@@ -202,30 +203,26 @@ function placeRow(
   return { status: fresh ? STATUS.PRESENT : STATUS.OUTSIDE_MAX_AGE, eventTimestampUs, tier };
 }
 
-function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded {
-  if (row.decoded === undefined) row.decoded = decode(row.bytes, schemas);
-  return row.decoded as Decoded;
+function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded | typeof DELETED {
+  row.decoded ??= decode(row.bytes, schemas);
+  return row.decoded as Decoded | typeof DELETED;
 }
 
-function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded {
+function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DELETED {
   if (isTombstone(bytes)) return DELETED;
-  const schemaId = readSchemaId(bytes);
-  const schema = schemas.get(schemaId)!;
-  return { eventTimestampUs: readEventTimestampUs(bytes), schemaId, values: schema.decode(bytes) };
+  const schema = schemas.get(readSchemaId(bytes))!;
+  return { eventTimestampUs: readEventTimestampUs(bytes), schema, values: schema.decode(bytes) };
 }
 
-function sourcesOf(
-  view: PlannedView,
-  schemaId: number,
-  schemas: StoredSchemas,
-  projections: Map<number, readonly number[] | null>,
-): readonly number[] | null {
-  let sources = projections.get(schemaId);
+function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Projections): readonly number[] | null {
+  let sources = projections.get(schema);
   if (sources === undefined) {
-    sources = projectionOf(schemas.get(schemaId)!, view.name, view.wanted) ?? null;
-    projections.set(schemaId, sources);
+    sources = projectionOf(schema, view.name, view.wanted) ?? null;
+    projections.set(schema, sources);
   }
-  if (sources === null && incompatibleRow.hasSubscribers) incompatibleRow.publish({ view: view.name, schemaId });
+  if (sources === null && incompatibleRow.hasSubscribers) {
+    incompatibleRow.publish({ view: view.name, schema: schema.fingerprint });
+  }
   return sources;
 }
 

@@ -70,11 +70,16 @@ export function encodeTombstone(order: RowOrder): Uint8Array {
 /** Compiles the decoder of a schema's fields. */
 export function compileDecodeValues(types: readonly FieldType[]): DecodeValues {
   const floats = indexesOf(types, isFloat);
+  const integers = indexesOf(types, ({ kind }) => kind === "int64" || kind === "timestamp");
   return (row) => {
     const values = unpackr.unpack(row, { start: valuesOffset(row), end: row.length } as never) as FeatureValue[];
     for (const i of floats) {
       const value = values[i]!;
       if (typeof value !== "number" && value !== null) values[i] = restoredFloat(value);
+    }
+    for (const i of integers) {
+      const value = values[i]!;
+      if (!Number.isSafeInteger(value) && value !== null) values[i] = restoredInteger(value);
     }
     return values;
   };
@@ -144,6 +149,12 @@ function restoredFloat(value: FeatureValue): FeatureValue {
   if (value === false) return -0;
   if (typeof value === "bigint") return Number(value);
   return Array.isArray(value) ? value.map((one) => restoredFloat(one) as number | null) : value;
+}
+
+/** msgpackr takes −2^53 for a safe integer. */
+function restoredInteger(value: FeatureValue): FeatureValue {
+  if (Array.isArray(value)) return value.map((one) => restoredInteger(one) as number | bigint | null);
+  return typeof value === "number" && !Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
 function zigzag(value: number): number {

@@ -68,11 +68,14 @@ export function isTombstone(row: Uint8Array): boolean {
   return row.length === payloadOffset(row);
 }
 
-/** Negative, zero or positive as `a`'s order is older than, equal to or newer than `b`'s. The rows themselves are given. */
-export function compareRowOrder(a: Uint8Array, b: Uint8Array): number {
-  const end = Math.min(payloadOffset(a), payloadOffset(b));
+/**
+ * Negative, zero or positive as `a`'s order is older than, equal to or newer than `b`'s. The rows themselves are given;
+ * `bStart` is where `b` begins in its bytes.
+ */
+export function compareRowOrder(a: Uint8Array, b: Uint8Array, bStart = 0): number {
+  const end = 1 + Math.min(a[0]!, b[bStart]!);
   for (let i = 1; i < end; i++) {
-    const difference = a[i]! - b[i]!;
+    const difference = a[i]! - b[bStart + i]!;
     if (difference !== 0) return difference;
   }
   return 0;

@@ -7,7 +7,7 @@ import { reasonOf } from "../errors.ts";
 import type { AppliedView } from "./applied-registry.ts";
 import { compileEntityKey, sortedJoinKeys } from "./entity-key.ts";
 import type { FeatureView } from "./feature-view.ts";
-import { compileAccept, type FeatureValue, REFUSED, typeName } from "./field.ts";
+import { compileAccept, type FeatureValue, REFUSED, type Schema, typeName } from "./field.ts";
 import { intern } from "./intern-table.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
@@ -36,20 +36,31 @@ export interface Refusal {
   readonly refused: string;
 }
 
-/** Writes the rows of one view from one origin. */
-export interface ViewWriter {
+/** Encodes the rows of one view from one origin. It needs no store, so it can run in a thread of its own. */
+export interface RowEncoder {
   readonly joinKeys: readonly string[];
   readonly fields: readonly string[];
   /** Checks and encodes a row; never throws for what the row holds. */
   encode(row: SourceRow, nowMs: number): RowWrite | Refusal;
+}
+
+/** Writes the rows of one view from one origin. */
+export interface ViewWriter extends RowEncoder {
   /** Stores encoded rows. Rejects with STORE_UNREACHABLE or STORE_UNWRITABLE; nothing is acknowledged then. */
   write(rows: readonly RowWrite[]): Promise<readonly WriteOutcome[]>;
 }
 
-/** Settings of a writer. */
-export interface ViewWriterOptions {
-  readonly store: OnlineStore;
-  readonly view: FeatureView;
+/** A view as far as its rows depend on it; plain, so that it can be handed to a thread. */
+export interface EncodedView {
+  readonly name: string;
+  readonly joinKeys: Schema;
+  readonly schema: Schema;
+  readonly ttlMs: number | undefined;
+}
+
+/** Settings of an encoder. */
+export interface RowEncoderOptions {
+  readonly view: EncodedView;
   readonly applied: AppliedView;
   /** From recordOrigin. */
   readonly originId: number;
@@ -58,6 +69,17 @@ export interface ViewWriterOptions {
   readonly maxFutureMs: number;
   /** How long a row is kept beyond its ttl, ms. */
   readonly expiryGraceMs: number;
+}
+
+/** Settings of a writer. */
+export interface ViewWriterOptions extends Omit<RowEncoderOptions, "view"> {
+  readonly store: OnlineStore;
+  readonly view: FeatureView;
+}
+
+/** What an encoder needs to know of a view. */
+export function encodedView(view: FeatureView): EncodedView {
+  return { name: view.name, joinKeys: viewJoinKeys(view), schema: view.schema, ttlMs: view.ttlMs };
 }
 
 /** Records which run or topic partition writes rows; returns its id. */
@@ -70,9 +92,14 @@ export function recordOrigin(
 
 /** Opens a writer. */
 export function createViewWriter(options: ViewWriterOptions): ViewWriter {
-  const { store, view, applied, originId, sourceRank } = options;
-  const joinKeys = viewJoinKeys(view);
-  const keyOf = compileEntityKey(joinKeys);
+  const encoder = createRowEncoder({ ...options, view: encodedView(options.view) });
+  return Object.freeze({ ...encoder, write: (rows: readonly RowWrite[]) => options.store.write(rows) });
+}
+
+/** Compiles an encoder. */
+export function createRowEncoder(options: RowEncoderOptions): RowEncoder {
+  const { view, applied, originId, sourceRank } = options;
+  const keyOf = compileEntityKey(view.joinKeys);
   const fields = Object.keys(view.schema);
   const takeValues = compileTakeValues(view);
   const encodeRow = compileEncodeRow(Object.values(view.schema));
@@ -104,12 +131,7 @@ export function createViewWriter(options: ViewWriterOptions): ViewWriter {
     };
   }
 
-  return Object.freeze({
-    joinKeys: sortedJoinKeys(joinKeys),
-    fields,
-    encode,
-    write: (rows: readonly RowWrite[]) => store.write(rows),
-  });
+  return Object.freeze({ joinKeys: sortedJoinKeys(view.joinKeys), fields, encode });
 }
 
 /**
@@ -132,7 +154,7 @@ function deleteExpiryMs(ttlMs: number | undefined, graceMs: number, eventTimesta
   return Math.max(Math.ceil(eventTimestampUs / 1_000), nowMs) + ttlMs + graceMs;
 }
 
-function compileTakeValues(view: FeatureView): (values: readonly unknown[]) => readonly FeatureValue[] | string {
+function compileTakeValues(view: EncodedView): (values: readonly unknown[]) => readonly FeatureValue[] | string {
   const fields = Object.entries(view.schema).map(([name, type]) => ({ name, type, accept: compileAccept(type) }));
   return (values) => {
     const taken = new Array<FeatureValue>(fields.length);
