@@ -1,0 +1,130 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { findModel, resolve } from "./alias.ts";
+import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
+import { type Models, openModels } from "./lifecycle.ts";
+import { openModelRepository } from "./repository.ts";
+
+let directory: string;
+let models: Models;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headgate-models-"));
+});
+
+afterEach(async () => {
+  await models.close();
+});
+
+async function open(): Promise<Models> {
+  const repository = await openModelRepository(directory);
+  models = await openModels({ repository, columnsOf: zooColumns, now: () => performance.now() });
+  return models;
+}
+
+const copy = (name: string) => cp(join(ZOO, name), join(directory, name), { recursive: true });
+
+async function putVersion(name: string, version: number, bytes: Uint8Array): Promise<void> {
+  await mkdir(join(directory, name, String(version)), { recursive: true });
+  await writeFile(join(directory, name, String(version), "model.onnx"), bytes);
+}
+
+test("the highest version serves", async () => {
+  await copy("double");
+  await cp(join(directory, "double", "1"), join(directory, "double", "12"), { recursive: true });
+  const model = (await open()).get("double")!;
+  expect(model.stable!.version).toBe(12);
+  expect(model.versions).toEqual([
+    { version: 12, state: "READY", reason: undefined },
+    { version: 1, state: "UNAVAILABLE", reason: "Not loaded: version 12 serves." },
+  ]);
+});
+
+test("where the highest does not load the next one serves, and the reason is kept", async () => {
+  await copy("double");
+  await putVersion("double", 2, readBroken("unknown-operator"));
+  await putVersion("double", 3, readBroken("truncated"));
+  await mkdir(join(directory, "double", "4"));
+  const model = (await open()).get("double")!;
+  expect(model.stable!.version).toBe(1);
+  expect(model.reason).toBeUndefined();
+  expect(model.versions.map(({ version, state }) => [version, state])).toEqual([
+    [4, "UNAVAILABLE"],
+    [3, "UNAVAILABLE"],
+    [2, "UNAVAILABLE"],
+    [1, "READY"],
+  ]);
+  expect(model.versions[0]!.reason).toMatch(/4.model\.onnx does not exist/);
+  expect(model.versions[1]!.reason).toMatch(/3.model\.onnx is not an ONNX model or is cut short/);
+  expect(model.versions[2]!.reason).toMatch(/2.model\.onnx can't be loaded: .*Embiggen/);
+});
+
+test("one bad model takes no other down, and says why it can't serve", async () => {
+  await copy("double");
+  await putVersion("text", 1, readBroken("text"));
+  await writeFile(
+    join(directory, "text", "model.json"),
+    '{"service":"double","inputs":{"X":"f0"},"outputs":{"y":"y"}}',
+  );
+  await putVersion("no-manifest", 1, readBroken("text"));
+  await mkdir(join(directory, "no-version"));
+  await cp(join(ZOO, "double", "model.json"), join(directory, "no-version", "model.json"));
+  await mkdir(join(directory, "bad name"));
+  await writeFile(join(directory, "bad name", "model.json"), "{}");
+  await open();
+  expect(models.list().map(({ name, stable }) => [name, stable?.state])).toEqual([
+    ["bad name", undefined],
+    ["double", "READY"],
+    ["no-manifest", undefined],
+    ["no-version", undefined],
+    ["text", undefined],
+  ]);
+  const reasons = models.list().map(({ reason }) => reason);
+  expect(reasons[0]).toMatch(/"bad name" can't be used/);
+  expect(reasons[2]).toMatch(/model\.json does not exist; every model needs its manifest/);
+  expect(reasons[3]).toMatch(/no version beside it; put the model into no-version\/1\/model\.onnx/);
+  expect(reasons[4]).toMatch(/text.1.model\.onnx is not an ONNX model/);
+});
+
+test("a golden example that is answered otherwise keeps the version out", async () => {
+  await copy("regressor");
+  const file = join(directory, "regressor", "model.json");
+  const manifest = await readFile(file, "utf8");
+  await writeFile(file, manifest.replace(/"price": -?\d/, '"price": 7'));
+  const model = (await open()).get("regressor")!;
+  expect(model.stable).toBeUndefined();
+  expect(model.reason).toMatch(/regressor.model\.json: examples\[0\]\.outputs\.price expected 7.*, got /);
+});
+
+test("a request finds its model and version, or is told what there is", async () => {
+  await copy("double");
+  await putVersion("gone", 1, readBroken("empty"));
+  await cp(join(ZOO, "double", "model.json"), join(directory, "gone", "model.json"));
+  await open();
+  const stable = resolve(findModel(models, "double"), ["customer_id=17"]);
+  const { rows } = readExpected("double");
+  expect((await stable.predict(rows)).count).toBe(rows.length);
+  expect(() => findModel(models, "doubel")).toThrow(
+    expect.objectContaining({
+      code: "MODEL_NOT_FOUND",
+      message: 'There is no model "doubel"; there is "double", "gone".',
+    }),
+  );
+  expect(() => resolve(findModel(models, "gone"), [])).toThrow(
+    expect.objectContaining({
+      code: "MODEL_UNAVAILABLE",
+      message: expect.stringMatching(/"gone" has no version that is ready: .*1.model\.onnx/),
+    }),
+  );
+});
+
+test("closing ends every version", async () => {
+  await copy("double");
+  await copy("string");
+  await open();
+  await models.close();
+  expect(models.list().map(({ versions }) => versions[0]!.state)).toEqual(["UNAVAILABLE", "UNAVAILABLE"]);
+  await rm(directory, { recursive: true });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from "vitest";
+import { HeadgateError } from "../errors.ts";
+import { EXAMPLES_MAX, featuresOf, parseManifest } from "./manifest.ts";
+
+const FILE = "models/churn/model.json";
+
+const WHOLE = {
+  service: "churn_v1",
+  inputs: { X: ["orders_30d", "customer_30d:aov_30d"], city: "city" },
+  outputs: { label: "output_label", probabilities: "output_probability" },
+  missing: { policy: "default", defaults: { orders_30d: 0, "customer_30d:aov_30d": "NaN", city: "" } },
+  max_age: "2d",
+  examples: [
+    {
+      inputs: { orders_30d: 1, "customer_30d:aov_30d": 2.5, city: "Wien" },
+      outputs: { label: 0, probabilities: [0.25, 0.75] },
+    },
+  ],
+};
+
+const SMALL = { service: "s", inputs: { X: "a" }, outputs: { label: "y" } };
+
+function refusal(manifest: unknown): string {
+  try {
+    parseManifest(typeof manifest === "string" ? manifest : JSON.stringify(manifest), FILE);
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(HeadgateError);
+    expect((thrown as HeadgateError).code).toBe("MANIFEST_INVALID");
+    expect((thrown as HeadgateError).message.startsWith(`${FILE}: `)).toBe(true);
+    return (thrown as HeadgateError).message;
+  }
+  throw new Error("the manifest was taken");
+}
+
+test("a whole manifest is taken", () => {
+  const manifest = parseManifest(JSON.stringify(WHOLE), FILE);
+  expect(manifest).toEqual({
+    file: FILE,
+    service: "churn_v1",
+    inputs: [
+      { input: "X", features: ["orders_30d", "customer_30d:aov_30d"] },
+      { input: "city", features: ["city"] },
+    ],
+    outputs: [
+      { name: "label", output: "output_label" },
+      { name: "probabilities", output: "output_probability" },
+    ],
+    missing: "default",
+    defaults: WHOLE.missing.defaults,
+    maxAgeMs: 2 * 86_400_000,
+    examples: WHOLE.examples,
+  });
+  expect(Object.isFrozen(manifest)).toBe(true);
+  expect(featuresOf(manifest)).toEqual(["orders_30d", "customer_30d:aov_30d", "city"]);
+});
+
+test("what may be left out has a meaning", () => {
+  const manifest = parseManifest(JSON.stringify(SMALL), FILE);
+  expect(manifest).toMatchObject({ missing: "reject", defaults: {}, maxAgeMs: undefined, examples: [] });
+});
+
+describe("refused, naming file, path and what to write", () => {
+  const example = (inputs: object, outputs: object) => ({ ...SMALL, examples: [{ inputs, outputs }] });
+  test.each<[string, unknown, RegExp]>([
+    ["not JSON", "{", /is not JSON/],
+    ["a list", [], /must be an object with service, inputs/],
+    ["an unknown key", { ...SMALL, servce: 1 }, /unknown key "servce"; the keys here are service, inputs/],
+    ["an unknown key below", { ...SMALL, missing: { policy: "reject", def: {} } }, /missing has the unknown key "def"/],
+    ["no service", { ...SMALL, service: undefined }, /service must name a feature service/],
+    ["no inputs", { ...SMALL, inputs: {} }, /inputs is empty/],
+    ["no outputs", { ...SMALL, outputs: {} }, /outputs is empty/],
+    ["an input of nothing", { ...SMALL, inputs: { X: [] } }, /inputs\.X must/],
+    ["an input of a number", { ...SMALL, inputs: { X: 3 } }, /inputs\.X must be a feature/],
+    ["a feature that can't be one", { ...SMALL, inputs: { X: ["a", "b c"] } }, /inputs\.X\[1\] must name a feature/],
+    ["the output name version", { ...SMALL, outputs: { version: "y" } }, /"version" is a name that the answer itself/],
+    ["the output name error", { ...SMALL, outputs: { error: "y" } }, /"error" is a name that the answer itself/],
+    ["an output name with a dot", { ...SMALL, outputs: { "a.b": "y" } }, /"a\.b" can't be used/],
+    ["__proto__", '{"service":"s","inputs":{"__proto__":"a"},"outputs":{"label":"y"}}', /__proto__/],
+    ["a policy that there is not", { ...SMALL, missing: { policy: "ignore" } }, /missing\.policy must be "reject"/],
+    ["no default", { ...SMALL, missing: { policy: "default" } }, /no value for "a"/],
+    [
+      "one default of two",
+      { ...WHOLE, missing: { policy: "default", defaults: { city: "" } } },
+      /"orders_30d", "customer/,
+    ],
+    [
+      "a default too many",
+      { ...SMALL, missing: { policy: "default", defaults: { a: 1, b: 2 } } },
+      /has "b", which is not/,
+    ],
+    ["defaults without the policy", { ...SMALL, missing: { policy: "null", defaults: { a: 1 } } }, /policy is "null"/],
+    ["a length without unit", { ...SMALL, max_age: "2" }, /max_age is "2"/],
+    ["an example without a feature", example({}, { label: 1 }), /examples\[0\]\.inputs has no value for "a"/],
+    ["an example with another", example({ a: 1, b: 2 }, { label: 1 }), /examples\[0\]\.inputs has "b"/],
+    ["an example of null", example({ a: null }, { label: 1 }), /only missing\.policy "null"/],
+    ["an example of no output", example({ a: 1 }, {}), /examples\[0\]\.outputs is empty/],
+    [
+      "an example of an unknown output",
+      example({ a: 1 }, { x: 1 }),
+      /examples\[0\]\.outputs has "x".*there are "label"/,
+    ],
+    ["an example's object", example({ a: {} }, { label: 1 }), /examples\[0\]\.inputs\.a must be a number/],
+    [
+      "too many examples",
+      { ...SMALL, examples: Array(EXAMPLES_MAX + 1).fill({ inputs: { a: 1 }, outputs: { label: 1 } }) },
+      /at most/,
+    ],
+  ])("%s", (_, manifest, sentence) => {
+    expect(refusal(manifest)).toMatch(sentence);
+  });
+});

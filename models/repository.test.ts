@@ -1,0 +1,101 @@
+import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { checkModelName, openModelRepository, sha256Of } from "./repository.ts";
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headgate-models-"));
+});
+
+async function put(path: string, content = "x"): Promise<void> {
+  await mkdir(dirname(join(directory, path)), { recursive: true });
+  await writeFile(join(directory, path), content);
+}
+
+test("models and versions are listed, newest version first", async () => {
+  await put("churn/model.json", "{}");
+  for (const version of ["1", "2", "10"]) await put(`churn/${version}/model.onnx`, version);
+  for (const other of ["0", "01", "v3", "1.5", "latest", ".git"]) await put(`churn/${other}/model.onnx`);
+  await put("churn/7");
+  await put("alpha/model.json");
+  await put("notes/README.md");
+  await put(".hidden/model.json");
+  await put("README.md");
+  const repository = await openModelRepository(directory);
+  expect(await repository.models()).toEqual(["alpha", "churn"]);
+  expect(await repository.versions("churn")).toEqual([10, 2, 1]);
+  expect(await repository.versions("alpha")).toEqual([]);
+  expect((await repository.readManifest("churn")).content).toBe("{}");
+  const { file, content } = await repository.readModel("churn", 10);
+  expect(file).toBe(join(directory, "churn", "10", "model.onnx"));
+  expect(Buffer.from(content).toString()).toBe("10");
+});
+
+test("a version behind a link counts, a link to nowhere does not", async () => {
+  await put("elsewhere/model.onnx");
+  await put("churn/model.json");
+  await symlink(join(directory, "elsewhere"), join(directory, "churn", "1"));
+  await symlink(join(directory, "gone"), join(directory, "churn", "2"));
+  const repository = await openModelRepository(directory);
+  expect(await repository.versions("churn")).toEqual([1]);
+});
+
+describe("refused", () => {
+  test("a folder that is not there", async () => {
+    const missing = join(directory, "none");
+    await expect(openModelRepository(missing)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(missing),
+    });
+  });
+
+  test("a folder without models", async () => {
+    await put("churn/README.md");
+    await expect(openModelRepository(directory)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("holds no model"),
+    });
+  });
+
+  test("a version without its file, and a model without its manifest", async () => {
+    await mkdir(join(directory, "churn", "3"), { recursive: true });
+    const repository = await openModelRepository(directory);
+    expect(await repository.models()).toEqual(["churn"]);
+    expect(await repository.versions("churn")).toEqual([3]);
+    await expect(repository.readModel("churn", 3)).rejects.toMatchObject({
+      code: "MODEL_FILE_INVALID",
+      message: expect.stringMatching(/churn.3.model\.onnx does not exist; put the model there/),
+    });
+    await expect(repository.readManifest("churn")).rejects.toMatchObject({
+      code: "MANIFEST_INVALID",
+      message: expect.stringMatching(/model\.json does not exist/),
+    });
+    await mkdir(join(directory, "churn", "3", "model.onnx"));
+    await expect(repository.readModel("churn", 3)).rejects.toMatchObject({ code: "MODEL_FILE_INVALID" });
+  });
+
+  test.each(["..", ".", "", "a/b", "../etc", "a\\b", "a..b", "-x", "a b", "ä", "x".repeat(64), "a\0"])(
+    "the name %j",
+    async (name) => {
+      expect(() => checkModelName(name)).toThrow(/can't be used/);
+      await put("churn/model.json");
+      const repository = await openModelRepository(directory);
+      await expect(repository.readManifest(name)).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+      await expect(repository.readModel(name, 1)).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+      await expect(repository.versions(name)).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+    },
+  );
+});
+
+test("names with dots, dashes and digits are taken", () => {
+  for (const name of ["churn", "churn-v1.2", "7up", "a_b"]) checkModelName(name);
+});
+
+test("the checksum is the one that sha256sum prints", () => {
+  expect(sha256Of(new TextEncoder().encode("abc"))).toBe(
+    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+  );
+});
