@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadConfig } from "./config.ts";
+
+let project: string;
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), "headgate-config-"));
+});
+afterEach(() => rmSync(project, { recursive: true }));
+
+const load = (settings: string, environment: NodeJS.ProcessEnv = {}) => {
+  writeFileSync(
+    join(project, "headgate.config.ts"),
+    `import { defineConfig } from "headgate"; export default defineConfig(${settings});`,
+  );
+  return loadConfig(project, environment);
+};
+
+test("a project needs no setting but its name", async () => {
+  expect(await load(`{ project: "shop" }`)).toMatchObject({
+    project: "shop",
+    projectDirectory: project,
+    onlineStore: "lmdb:.headgate/online",
+    port: 8080,
+    host: "127.0.0.1",
+    deadline: 5_000,
+    expiryGrace: 7 * 86_400_000,
+  });
+});
+
+test("the environment overrides the file, and an empty variable does not", async () => {
+  const file = `{ project: "shop", port: 9000, deadline: "2s" }`;
+  expect(await load(file, { HEADGATE_PORT: "9001", HEADGATE_DEADLINE: "" })).toMatchObject({
+    port: 9001,
+    deadline: 2_000,
+  });
+});
+
+test.each([
+  [`{}`, {}, /project must be a name/],
+  [`{ project: "a b" }`, {}, /project must be a name/],
+  [`{ project: "shop", prot: 1 }`, {}, /no setting "prot"; there are onlineStore/],
+  [`{ project: "shop", port: 70000 }`, {}, /headgate\.config\.ts: port is 70000; it takes a TCP port/],
+  [`{ project: "shop", deadline: 5 }`, {}, /deadline is 5; it takes a duration/],
+  [`{ project: "shop" }`, { HEADGATE_PORT: "http" }, /HEADGATE_PORT is "http"/],
+  [`{ project: "shop" }`, { HEADGATE_MAX_ENTITIES: "1.5" }, /HEADGATE_MAX_ENTITIES is "1.5"/],
+  [`{ project: "shop" }`, { HEADGATE_DRAIN_TIMEOUT: "10 s" }, /HEADGATE_DRAIN_TIMEOUT is "10 s"/],
+  [`nonsense`, {}, /headgate\.config\.ts: nonsense is not defined/],
+])("%s with %j is refused by name", async (settings, environment, sentence) => {
+  await expect(load(settings, environment)).rejects.toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringMatching(sentence) }),
+  );
+});
+
+test("a folder without a config file is no project, and init is named", async () => {
+  await expect(loadConfig(project, {})).rejects.toThrow(
+    expect.objectContaining({ code: "PROJECT_NOT_FOUND", message: expect.stringContaining("headgate init") }),
+  );
+});
