@@ -81,17 +81,21 @@ export function compareRowOrder(a: Uint8Array, b: Uint8Array, bStart = 0): numbe
   return 0;
 }
 
+/** In two halves of 32 bits, whose arithmetic is that of machine integers. */
 function writeInteger(into: Uint8Array, offset: number, value: number): number {
-  let magnitude = value < 0 ? -value : value;
-  let bytes = 0;
-  for (let rest = magnitude; rest >= 1; rest = Math.floor(rest / 256)) bytes++;
+  const magnitude = value < 0 ? -value : value;
+  const high = Math.floor(magnitude / 2 ** 32);
+  let rest = magnitude >>> 0;
+  const bytes = high > 0 ? 8 - (Math.clz32(high) >> 3) : 4 - (Math.clz32(rest) >> 3);
   const flip = value < 0 ? 0xff : 0;
   into[offset] = value < 0 ? ZERO - bytes : ZERO + bytes;
-  for (let i = offset + bytes; i > offset; i--) {
-    into[i] = (magnitude % 256) ^ flip;
-    magnitude = Math.floor(magnitude / 256);
+  const end = offset + 1 + bytes;
+  for (let i = 1; i <= bytes; i++) {
+    if (i === 5) rest = high;
+    into[end - i] = (rest & 0xff) ^ flip;
+    rest >>>= 8;
   }
-  return offset + 1 + bytes;
+  return end;
 }
 
 function readInteger(row: Uint8Array, cursor: { offset: number }): number {

@@ -1,0 +1,93 @@
+/**
+ * The folder of an LMDB store as the file system shows it: is it there, is it ours, and what to tell a person when the
+ * library could not open, read or write it.
+ */
+
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { HeadgateError, reasonOf } from "../../errors.ts";
+import { lmdbFlaw } from "./lmdb-flaw.ts";
+
+/** LMDB's data file in the store's folder; its lock file lies beside it. */
+export const DATA_FILE = "data.mdb";
+
+/**
+ * Makes the folder if only it is missing and checks what is in it. Throws STORE_UNWRITABLE or STORE_UNREACHABLE naming
+ * the folder and the next step; it has changed nothing then.
+ */
+export function prepareLmdbDirectory(directory: string): void {
+  if (makeDirectory(directory)) return;
+  try {
+    if (!statSync(directory).isDirectory()) {
+      throw new HeadgateError("STORE_UNWRITABLE", `${nameOf(directory)} is a file. Name a folder instead.`);
+    }
+    accessSync(directory, constants.W_OK);
+    refuseDamage(directory);
+  } catch (cause) {
+    throw lmdbFailure(directory, cause);
+  }
+}
+
+/** What became of a call on the store in `directory`, as the error a person is told. Faults of ours pass through. */
+export function lmdbFailure(directory: string, cause: unknown): unknown {
+  if (!(cause instanceof Error) || cause instanceof HeadgateError) return cause;
+  // lmdb-js puts LMDB's number (negative) or the system's (positive) into `code`; node:fs its name.
+  const { code } = cause as { code?: unknown };
+  const reason = reasonOf(cause);
+  if (REFUSED.has(code)) {
+    const remedy = "Give this user the right to write there, or name another folder.";
+    return new HeadgateError(
+      "STORE_UNWRITABLE",
+      `${nameOf(directory)} may not be written (${reason}). ${remedy}`,
+      cause,
+    );
+  }
+  if (FULL.has(code)) {
+    const remedy = "Free space on its disk and do the same again; what was acknowledged is kept.";
+    return new HeadgateError(
+      "STORE_UNWRITABLE",
+      `${nameOf(directory)} could not be written (${reason}). ${remedy}`,
+      cause,
+    );
+  }
+  if (typeof code !== "number" && typeof code !== "string") return cause;
+  return new HeadgateError(
+    "STORE_UNREACHABLE",
+    `${nameOf(directory)} does not answer (${reason}). ${START_ANEW}`,
+    cause,
+  );
+}
+
+const START_ANEW = "If that stays so, move the folder away, then apply and materialize again.";
+
+// EPERM, EACCES, EROFS; ENOSPC, EFBIG, EDQUOT, and EIO, which a write cut short by a full disk ends in; MDB_MAP_FULL.
+const REFUSED: ReadonlySet<unknown> = new Set([1, 13, 30, "EPERM", "EACCES", "EROFS"]);
+const FULL: ReadonlySet<unknown> = new Set([28, 27, 122, 5, "ENOSPC", "EFBIG", "EDQUOT", "EIO", -30792]);
+
+function nameOf(directory: string): string {
+  return `The online store's folder ${directory}`;
+}
+
+/** False when something of that name is there already. */
+function makeDirectory(directory: string): boolean {
+  try {
+    mkdirSync(directory);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw new HeadgateError(
+      "STORE_UNWRITABLE",
+      `${nameOf(directory)} could not be made (${reasonOf(cause)}). Make ${dirname(directory)} a folder that can be written, or name another one.`,
+      cause,
+    );
+  }
+}
+
+function refuseDamage(directory: string): void {
+  const flaw = lmdbFlaw(join(directory, DATA_FILE));
+  if (flaw === undefined) return;
+  throw new HeadgateError(
+    "STORE_UNREACHABLE",
+    `${nameOf(directory)} is damaged: its ${DATA_FILE} ${flaw}. ${START_ANEW}`,
+  );
+}

@@ -1,0 +1,80 @@
+/**
+ * From an address to a driver: one table, scheme → driver. A driver's module is imported only when its scheme is used,
+ * so a gateway on one store never loads another's library.
+ */
+
+import { mkdirSync } from "node:fs";
+import { dirname, isAbsolute, resolve } from "node:path";
+import { HeadgateError, reasonOf } from "../../errors.ts";
+import type { OnlineStore } from "./online-store.ts";
+
+/** What an address is read against. */
+export interface OpenOnlineStoreOptions {
+  /** Absolute; `lmdb:` folders are relative to it. */
+  readonly projectDirectory: string;
+}
+
+type Driver = (url: string, options: OpenOnlineStoreOptions) => Promise<OnlineStore>;
+
+/**
+ * Opens the online store at an address: `lmdb:<folder>` or `memory:`. Throws STORE_URL_INVALID for an address that is
+ * not understood, and what the driver throws (STORE_UNWRITABLE, STORE_UNREACHABLE) when it cannot be opened.
+ */
+export async function openOnlineStore(url: string, options: OpenOnlineStoreOptions): Promise<OnlineStore> {
+  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase();
+  const driver = scheme === undefined ? undefined : DRIVERS.get(scheme);
+  if (driver !== undefined) return driver(url, options);
+  // What follows the scheme may hold a password.
+  throw invalid(
+    scheme === undefined
+      ? `The online store's address is ${JSON.stringify(url)}, which names no kind of store.`
+      : `The online store's address begins with "${scheme}", which is no kind of store.`,
+  );
+}
+
+const DRIVERS: ReadonlyMap<string, Driver> = new Map<string, Driver>([
+  ["lmdb:", openLmdb],
+  ["memory:", openMemory],
+  ["redis:", notInThisVersion],
+  ["rediss:", notInThisVersion],
+  ["redis+cluster:", notInThisVersion],
+]);
+
+async function openLmdb(url: string, { projectDirectory }: OpenOnlineStoreOptions): Promise<OnlineStore> {
+  const folder = url.slice("lmdb:".length);
+  if (folder === "" || folder.includes("\0")) throw invalid(`The online store's address "lmdb:" names no folder.`);
+  const directory = resolve(projectDirectory, folder);
+  // Inside the project missing parents are made; elsewhere one is more likely a typing error or a disk not mounted.
+  if (!isAbsolute(folder)) makeParent(directory);
+  const { openLmdbStore } = await import("./lmdb.ts");
+  return openLmdbStore({ directory });
+}
+
+function makeParent(directory: string): void {
+  try {
+    mkdirSync(dirname(directory), { recursive: true });
+  } catch (cause) {
+    throw new HeadgateError(
+      "STORE_UNWRITABLE",
+      `The online store's folder ${directory} could not be made (${reasonOf(cause)}). Make ${dirname(directory)} a folder that can be written, or name another one.`,
+      cause,
+    );
+  }
+}
+
+async function openMemory(url: string): Promise<OnlineStore> {
+  if (url.length > "memory:".length)
+    throw invalid(`The online store's address is ${JSON.stringify(url)}; "memory:" takes nothing more.`);
+  const { openMemoryStore } = await import("./memory.ts");
+  return openMemoryStore();
+}
+
+async function notInThisVersion(url: string): Promise<OnlineStore> {
+  throw invalid(
+    `The online store's address begins with "${url.slice(0, url.indexOf(":") + 1)}", but this version has no Redis yet.`,
+  );
+}
+
+function invalid(sentence: string): HeadgateError {
+  return new HeadgateError("STORE_URL_INVALID", `${sentence} Use lmdb:<folder> or memory: (HEADGATE_ONLINE_STORE).`);
+}
