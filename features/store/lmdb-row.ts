@@ -17,6 +17,7 @@ export const TEXT_KEYS = {
 };
 /** Every key lies between these: lmdb-js' own bounds are not texts. */
 export const FIRST_KEY = "\u0001";
+/** The upper of the two bounds. */
 export const LAST_KEY = "\u{10ffff}";
 
 /** The key of a row. */
