@@ -3,7 +3,7 @@
 import { hostname } from "node:os";
 import { parseInstantUs, parseInterval } from "../batch/interval.ts";
 import { materialize } from "../batch/materialize.ts";
-import { createProgress } from "../batch/progress.ts";
+import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport } from "../batch/report.ts";
 import type { MaterializeRange } from "../batch/view-plan.ts";
 import { SETTINGS } from "../config.ts";
@@ -50,7 +50,7 @@ function run(context: CommandContext, range: MaterializeRange, flags: Materializ
       holder: { host: hostname(), pid: process.pid },
       now: context.now,
       signal: interrupted.signal,
-      ...(context.json ? {} : { onProgress: createProgress(context.stderr, context.now) }),
+      onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
       ...(flags.views === undefined ? {} : { views: flags.views.split(",").map((name) => name.trim()) }),
     });
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);

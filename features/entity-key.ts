@@ -102,11 +102,17 @@ function bounded(key: string): string {
 }
 
 function refusal(name: string, type: FieldType, value: unknown): HeadgateError {
-  const shown = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
   return new HeadgateError(
     "ENTITY_KEY_INVALID",
-    `Join key "${name}" must be ${article(type.kind)}, not ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}.`,
+    `Join key "${name}" must be ${article(type.kind)}, not ${shown(value)}.`,
   );
+}
+
+/** Lists and objects only by their kind: a hostile one can be too deep to be written out. */
+function shown(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
+  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function article(kind: string): string {

@@ -1,0 +1,100 @@
+/**
+ * Files → online store: one view after another, each under its lease, and a report of what became of every row.
+ *
+ * Killed at any moment and started again, the store ends the same: rows are newest-wins and the checkpoint moves last.
+ * A view that fails does not keep the others from loading; the run as a whole has failed then.
+ */
+
+import { randomUUID } from "node:crypto";
+import { channel } from "node:diagnostics_channel";
+import { HeadgateError } from "../errors.ts";
+import { type AppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import type { FeatureView } from "../features/feature-view.ts";
+import { fingerprintOf } from "../features/fingerprint.ts";
+import type { Registry } from "../features/registry.ts";
+import type { FileSource } from "../features/source.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
+import { openObjectStore } from "../object-store.ts";
+import { DEFAULT_RANGE_ROWS } from "./file-load.ts";
+import type { LeaseHolder } from "./lease.ts";
+import type { MaterializeReport, ViewReport } from "./report.ts";
+import { loadView, type MaterializeSettings, type ViewProgress } from "./view-load.ts";
+import type { MaterializeRange } from "./view-plan.ts";
+
+/** What to do. */
+export interface MaterializeOptions {
+  readonly store: OnlineStore;
+  readonly registry: Registry;
+  readonly applied: AppliedRegistry | undefined;
+  /** Where relative source paths start. */
+  readonly projectDirectory: string;
+  /** Names; undefined: every view that has a file source. */
+  readonly views?: readonly string[];
+  readonly range: MaterializeRange;
+  readonly settings: MaterializeSettings;
+  readonly holder: LeaseHolder;
+  readonly now: () => number;
+  readonly onProgress?: (progress: ViewProgress) => void;
+  /** Stops the work between two batches, with the lease given up and the checkpoint where it was. */
+  readonly signal?: AbortSignal;
+  /** See DEFAULT_RANGE_ROWS. */
+  readonly rangeRows?: number;
+}
+
+const VIEW_DONE = channel("headgate:materialize-view");
+
+/**
+ * Materializes. Throws before anything is read: VIEW_NOT_FOUND, SOURCE_NOT_FOUND for a view without a file source,
+ * REGISTRY_NOT_APPLIED. Whatever goes wrong later is in the report of its view.
+ */
+export async function materialize(options: MaterializeOptions): Promise<MaterializeReport> {
+  const { registry, signal, now } = options;
+  const views = chooseViews(registry, options.views);
+  const applied = requireApplied(options.applied, registry, views);
+  const run = `materialize ${new Date(now()).toISOString()} ${randomUUID().slice(0, 8)}`;
+  const objects = openObjectStore({ directory: options.projectDirectory });
+  const reports: ViewReport[] = [];
+  for (const view of views) {
+    if (signal?.aborted) break;
+    const line = applied.get(view.name)!;
+    const report = await loadView({
+      ...options,
+      objects,
+      view,
+      applied: line,
+      run,
+      definition: fingerprintOf([line, registry.canonical.featureView[view.name]]),
+      rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
+    });
+    if (VIEW_DONE.hasSubscribers) VIEW_DONE.publish({ report, atMs: now() });
+    reports.push(report);
+  }
+  const ok = reports.length === views.length && reports.every((report) => report.status === "done");
+  return Object.freeze({ run, ok, views: reports });
+}
+
+/** The views that are named, or all that have a file source, in the order of their names. */
+function chooseViews(registry: Registry, names: readonly string[] | undefined): readonly FileView[] {
+  const withFiles = [...registry.views.values()].filter(hasFiles);
+  if (names === undefined) {
+    if (withFiles.length > 0) return withFiles.sort((a, b) => (a.name < b.name ? -1 : 1));
+    throw new HeadgateError("SOURCE_NOT_FOUND", `No feature view has a file source. ${ADD_SOURCE}`);
+  }
+  return [...new Set(names)].map((name) => {
+    const view = registry.views.get(name);
+    if (view === undefined) {
+      const there = [...registry.views.keys()].sort().join(", ") || "none";
+      throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${name}"; there are ${there}.`);
+    }
+    if (hasFiles(view)) return view;
+    throw new HeadgateError("SOURCE_NOT_FOUND", `Feature view "${name}" has no file source. ${ADD_SOURCE}`);
+  });
+}
+
+type FileView = FeatureView & { readonly source: FileSource };
+
+function hasFiles(view: FeatureView): view is FileView {
+  return view.source !== undefined;
+}
+
+const ADD_SOURCE = `Add source: fileSource({ path, timestampField }) to what is to be materialized.`;
