@@ -92,6 +92,11 @@ const COMMANDS: readonly CommandLine[] = [
   },
 ];
 
+const GROUPS: Readonly<Record<string, string>> = {
+  features: "what features there are, and why a value is what it is",
+  models: "what models there are",
+};
+
 /** The program; `report` is told a finished command's exit code. */
 function createProgram(report: (exitCode: number) => void): Command {
   const program = new Command("headgate")
@@ -126,7 +131,8 @@ function addCommand(program: Command, line: CommandLine, report: (exitCode: numb
 }
 
 function groupOf(program: Command, name: string): Command {
-  return program.commands.find((command) => command.name() === name) ?? program.command(name).exitOverride();
+  const known = program.commands.find((command) => command.name() === name);
+  return known ?? program.command(name).description(GROUPS[name]!).exitOverride();
 }
 
 function contextOf(options: Record<string, unknown>): CommandContext {

@@ -111,7 +111,7 @@ export const SETTINGS = Object.freeze({
   maxQueueRows: count(
     "HEADGATE_MAX_QUEUE_ROWS",
     "rows",
-    20_000,
+    16_384,
     [1, 10_000_000],
     "The most entities waiting for a model. Beyond it requests are refused with 503 at once instead of late.",
   ),

@@ -36,7 +36,6 @@ export const ERRORS = Object.freeze({
   DEADLINE_EXCEEDED: kind(504, true, "The deadline passed before the answer was ready."),
   // What the gateway can be unable to do.
   OVERLOADED: kind(503, true, "The gateway has more work than it can finish in time."),
-  DRAINING: kind(503, true, "The gateway is shutting down."),
   MODEL_UNAVAILABLE: kind(503, true, "The model has no version that is ready."),
   MODEL_FAILED: kind(500, false, "The model failed while it ran."),
   TRANSFORM_FAILED: kind(500, false, "An on-demand feature view's transform failed."),
@@ -54,7 +53,6 @@ export const ERRORS = Object.freeze({
   STORE_UNREACHABLE: kind(503, true, "The online store does not answer."),
   STORE_UNWRITABLE: kind(503, false, "The online store cannot be written."),
   CONTROL_CONFLICT: kind(409, true, "Another process changed the same control record first."),
-  ROW_INVALID: kind(422, false, "A row does not fit its feature view."),
   // Loading.
   SOURCE_NOT_FOUND: kind(404, false, "The view's source has no file."),
   SOURCE_CHANGED: kind(409, true, "A source file changed while it was read."),

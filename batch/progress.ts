@@ -36,7 +36,7 @@ export function progressWriter(stream: ProgressStream | "silent", now: () => num
 }
 
 /** "customer_30d: 400,000 of 1,000,000 rows (40%), 160,000 rows/s, 4 s left". */
-export function progressLine({ view, rowsRead, rowsTotal, ended }: ViewProgress, elapsedMs: number): string {
+function progressLine({ view, rowsRead, rowsTotal, ended }: ViewProgress, elapsedMs: number): string {
   const perSecond = elapsedMs > 0 ? (rowsRead * 1_000) / elapsedMs : 0;
   const rate = perSecond > 0 ? `, ${count(perSecond)} rows/s` : "";
   if (ended) return `${view}: ${count(rowsRead)} rows in ${(elapsedMs / 1_000).toFixed(1)} s${rate}`;

@@ -95,7 +95,7 @@ export function formatViewReport(report: ViewReport): string {
 
 function summary(report: ViewReport): string {
   const { view, status, seconds } = report;
-  if (report.error !== undefined) return `${view}: ${status}. ${report.error.detail}`;
+  if (report.error !== undefined) return `${view}: ${status}. ${report.error.detail} [${report.error.code}]`;
   if (status === "aborted") return `${view}: stopped after ${rows(report.rows_read)}; the checkpoint has not moved.`;
   if (report.files === 0) return `${view}: nothing new; materialized to ${report.checkpoint}.`;
   const parts = [

@@ -5,7 +5,9 @@
 
 import { type Config, loadConfig } from "../config.ts";
 import { ERRORS, HeadgateError, reasonOf } from "../errors.ts";
+import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openOnlineStore } from "../features/store/open.ts";
 
@@ -39,15 +41,23 @@ export function fail(context: Pick<CommandContext, "json" | "stderr">, thrown: u
   return code === "USAGE" ? EXIT.usage : EXIT.failed;
 }
 
-/** Opens the project's settings and online store for one piece of work, and closes the store after it. */
-export async function withStore<T>(
+/** A project opened for one piece of work. */
+export interface OpenedProject {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly store: OnlineStore;
+}
+
+/** Opens a project, its online store last so that a wrong definition leaves nothing behind, and closes it after the work. */
+export async function withProject<T>(
   context: CommandContext,
-  work: (project: { readonly config: Config; readonly store: OnlineStore }) => Promise<T>,
+  work: (project: OpenedProject) => Promise<T>,
 ): Promise<T> {
   const config = await loadConfig(context.projectDirectory, context.environment);
+  const registry = await loadFeatureRepository(config.projectDirectory);
   const store = await openOnlineStore(config.onlineStore, config);
   try {
-    return await work({ config, store });
+    return await work({ config, registry, store });
   } finally {
     await store.close();
   }

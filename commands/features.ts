@@ -7,11 +7,10 @@ import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import { typeName } from "../features/field.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
-import type { Registry } from "../features/registry.ts";
 import { viewJoinKeys } from "../features/registry.ts";
 import { inspectRow, type RowInspection, type TierRow } from "../features/row-inspection.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
-import { answer, type CommandContext, EXIT, table, withStore } from "./command.ts";
+import { answer, type CommandContext, EXIT, table, withProject } from "./command.ts";
 
 /** Lists the views and services of the project's definitions. */
 export async function listFeatures(context: CommandContext): Promise<number> {
@@ -37,8 +36,7 @@ export async function describeFeature(context: CommandContext, name: string): Pr
 
 /** Shows one entity's row: what serving answers and what every tier holds. */
 export function getFeature(context: CommandContext, name: string, joinKeys: readonly string[]): Promise<number> {
-  return withStore(context, async ({ config, store }) => {
-    const registry: Registry = await loadFeatureRepository(config.projectDirectory);
+  return withProject(context, async ({ registry, store }) => {
     const view = findView(registry, name);
     const entity = entityOfQuery(view, parseAssignments(joinKeys));
     const row = await inspectRow(store, new StoredSchemas(store.control), view, entity, context.now());

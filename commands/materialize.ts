@@ -9,9 +9,8 @@ import type { MaterializeRange } from "../batch/view-plan.ts";
 import { SETTINGS } from "../config.ts";
 import { HeadgateError } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
-import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { answer, type CommandContext, EXIT, withStore } from "./command.ts";
+import { answer, type CommandContext, EXIT, withProject } from "./command.ts";
 
 /** Options as the command line has them. */
 export interface MaterializeFlags {
@@ -36,13 +35,13 @@ export function materializeIncremental(context: CommandContext, end: string, fla
 
 function run(context: CommandContext, range: MaterializeRange, flags: MaterializeFlags): Promise<number> {
   const maxBadRows = badRowsOf(flags);
-  return withStore(context, async ({ config, store }) => {
+  return withProject(context, async ({ config, registry, store }) => {
     const interrupted = new AbortController();
     const interrupt = () => interrupted.abort();
     process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
     const report = await materialize({
       store,
-      registry: await loadFeatureRepository(config.projectDirectory),
+      registry,
       applied: await readAppliedRegistry(store.control),
       projectDirectory: config.projectDirectory,
       range,

@@ -2,15 +2,13 @@
 
 import { execFileSync } from "node:child_process";
 import { applyRegistry, planRegistry } from "../features/applied-registry.ts";
-import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { RegistryChange } from "../features/registry-diff.ts";
-import { answer, type CommandContext, EXIT, withStore } from "./command.ts";
+import { answer, type CommandContext, EXIT, withProject } from "./command.ts";
 
 /** Prints what apply would change. With `check`, a refused change fails: for a pull request's CI. */
 export function plan(context: CommandContext, options: { readonly check: boolean }): Promise<number> {
-  return withStore(context, async ({ config, store }) => {
-    const registry = await loadFeatureRepository(config.projectDirectory);
+  return withProject(context, async ({ registry, store }) => {
     const changes = await planRegistry(store.control, registry);
     const refused = changes.filter((change) => change.refused !== undefined);
     const text = changes.length === 0 ? "Nothing to apply." : changes.map(changeText).join("\n");
@@ -22,8 +20,7 @@ export function plan(context: CommandContext, options: { readonly check: boolean
 
 /** Records the definitions in the online store. */
 export function apply(context: CommandContext): Promise<number> {
-  return withStore(context, async ({ config, store }) => {
-    const registry = await loadFeatureRepository(config.projectDirectory);
+  return withProject(context, async ({ config, registry, store }) => {
     const gitCommit = gitCommitOf(config.projectDirectory);
     const changes = await applyRegistry(store.control, registry, { gitCommit, nowMs: context.now() });
     const told = changes.length === 0 ? ["Nothing to apply."] : changes.map(changeText);

@@ -9,7 +9,15 @@
  */
 
 import { HeadgateError } from "../errors.ts";
-import { canonicalInteger, compileAccept, type FeatureValue, type FieldType, REFUSED, type Schema } from "./field.ts";
+import {
+  type Accept,
+  canonicalInteger,
+  compileAccept,
+  type FeatureValue,
+  type FieldType,
+  REFUSED,
+  type Schema,
+} from "./field.ts";
 
 /** The longest key that is stored, in bytes: LMDB's limit less room for the view's name. */
 export const ENTITY_KEY_MAX_BYTES = 1_500;
@@ -22,10 +30,10 @@ export function sortedJoinKeys(joinKeys: Schema): readonly string[] {
   return Object.keys(joinKeys).sort();
 }
 
-/** Compiles the key of a set of join keys. */
-export function compileEntityKey(joinKeys: Schema): EntityKeyOf {
+/** Compiles the key of a set of join keys. `compile` says how values are taken: as they are in memory, or as JSON has them. */
+export function compileEntityKey(joinKeys: Schema, compile: (type: FieldType) => Accept = compileAccept): EntityKeyOf {
   const names = sortedJoinKeys(joinKeys);
-  const texts = names.map((name) => compileJoinKeyText(name, joinKeys[name]!));
+  const texts = names.map((name) => compileJoinKeyText(name, joinKeys[name]!, compile));
   if (names.length === 0) return () => "";
   if (names.length === 1) {
     const text = texts[0]!;
@@ -67,8 +75,12 @@ export function parseJoinKey(name: string, type: FieldType, text: string): Featu
   return taken;
 }
 
-function compileJoinKeyText(name: string, type: FieldType): (value: unknown) => string {
-  const accept = compileAccept(type);
+function compileJoinKeyText(
+  name: string,
+  type: FieldType,
+  compile: (type: FieldType) => Accept,
+): (value: unknown) => string {
+  const accept = compile(type);
   const head = `${name}=`;
   const texts: Partial<Record<FieldType["kind"], (value: never) => string>> = {
     string: textOfString,

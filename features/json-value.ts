@@ -38,8 +38,8 @@ const FROM_JSON: Partial<Record<FieldType["kind"], (value: unknown) => unknown>>
   float32: fromJsonFloat,
   float64: fromJsonFloat,
   bytes: (value) => {
-    if (typeof value !== "string" || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) return value === null ? null : REFUSED;
-    return new Uint8Array(Buffer.from(value, "base64"));
+    if (typeof value !== "string") return value;
+    return /^[A-Za-z0-9+/]*={0,2}$/.test(value) ? new Uint8Array(Buffer.from(value, "base64")) : REFUSED;
   },
   timestamp: (value) => (typeof value === "string" ? (parseTimestampUs(value) ?? REFUSED) : value),
 };
@@ -66,8 +66,7 @@ export function writeJson(value: JsonValue): string {
   return JSON.stringify(value);
 }
 
-/** One number as JSON text. */
-export function writeNumber(value: number): string {
+function writeNumber(value: number): string {
   if (Number.isFinite(value)) return value === 0 && Object.is(value, -0) ? "-0" : String(value);
   return `"${value}"`;
 }

@@ -183,7 +183,7 @@ function planKeys(views: readonly FeatureView[], planned: readonly PlannedView[]
   return [...byKey.values()].map((group) =>
     Object.freeze({
       joinKeys: sortedJoinKeys(group.joinKeys),
-      keyOf: compileEntityKey(group.joinKeys),
+      keyOf: compileEntityKey(group.joinKeys, compileFromJson),
       fields: group.views.map((view) => view.name),
       views: group.views,
     }),

@@ -26,13 +26,6 @@ export interface RowHeader {
   readonly originId: number;
 }
 
-/** A row as decoded for people: the debug view, parity. */
-export interface DecodedRow extends RowHeader {
-  readonly order: RowOrder;
-  /** In the order of the stored schema's fields. */
-  readonly values: readonly FeatureValue[];
-}
-
 /** Encodes the rows of one schema. `values` are canonical (field.ts) and in field order. */
 export type EncodeRow = (order: RowOrder, header: RowHeader, values: readonly FeatureValue[]) => Uint8Array;
 

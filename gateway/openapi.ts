@@ -28,6 +28,8 @@ const PREDICT_CODES: readonly ErrorCode[] = [
   "STORE_UNREACHABLE",
   "DEADLINE_EXCEEDED",
 ];
+/** Needed only where the gateway has an admin token. */
+const OPTIONAL_TOKEN: JsonValue = [{}, { adminToken: [] }];
 const DEBUG_CODES: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "FORBIDDEN",
@@ -50,6 +52,7 @@ export function openApiDocument(version: string): JsonObject {
       "/features": { get: operation("List feature views and services", "features", {}) },
       "/features/{view}": {
         get: operation("Why this value? One entity's row in every tier", "features", {
+          security: OPTIONAL_TOKEN,
           parameters: [
             parameter("view", "path", "The feature view's name.", "customer_30d_features"),
             {
@@ -88,10 +91,10 @@ export function openApiDocument(version: string): JsonObject {
 
 function predictOperation(): JsonObject {
   return {
-    ...operation("Predict for one entity or many", "predict", {}),
+    ...operation("Predict for one entity or many", "predict", { security: OPTIONAL_TOKEN }),
     parameters: [
       parameter("x-request-id", "header", "Honoured and echoed.", "b3f1"),
-      parameter("x-deadline-ms", "header", "The budget for this answer, ms.", "50"),
+      parameter("x-deadline-ms", "header", "The budget for this answer, ms.", "1000"),
     ],
     requestBody: {
       required: true,

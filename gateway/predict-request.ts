@@ -14,7 +14,7 @@ import type { EntityKeys } from "../features/reader.ts";
 const entity = z.record(z.string(), z.unknown()).describe('Join key → value, such as {"customer_id": 17}.');
 
 /** The request of POST /predict. Unknown members are refused by name. */
-export const predictRequestSchema = z.strictObject({
+const predictRequestSchema = z.strictObject({
   model: z.string().describe("The model's name."),
   entities: z.union([entity, z.array(entity).min(1)]).describe("One entity, or a list of them."),
   context: z.record(z.string(), z.unknown()).optional().describe("Request features, shared by all entities."),
