@@ -26,7 +26,9 @@ test("nothing new, a failure and an abort are told as such", () => {
     "scores: nothing new; materialized to 2026-11-22T02:00:00.000Z.",
   );
   const error = { code: "SOURCE_NOT_FOUND" as const, detail: "No file is there." };
-  expect(formatViewReport(report({ status: "failed", error }))).toBe("scores: failed. No file is there.");
+  expect(formatViewReport(report({ status: "failed", error }))).toBe(
+    "scores: failed. No file is there. [SOURCE_NOT_FOUND]",
+  );
   expect(formatViewReport(report({ status: "aborted", rows_read: 1 }))).toBe(
     "scores: stopped after 1 row; the checkpoint has not moved.",
   );
