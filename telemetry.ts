@@ -9,6 +9,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from "prom-client";
 import { HeadgateError } from "./errors.ts";
 import { STATUS_NAMES } from "./features/feature-status.ts";
+import type { ServingStore } from "./features/store/serving-store.ts";
 import type { PredictionEvent } from "./gateway/predict.ts";
 import type { ModelRunEvent, ModelStateEvent } from "./models/loaded-model.ts";
 
@@ -24,6 +25,8 @@ export interface Telemetry {
   metricsText(): Promise<string>;
   /** Writes one JSON line. */
   log(level: "info" | "warn" | "error", message: string, details?: Readonly<Record<string, unknown>>): void;
+  /** Shows the parts of a remote store: what memory did, whether it is coherent, the breaker's state. */
+  watchStore(serving: ServingStore): void;
   /** Stops listening. */
   stop(): void;
 }
@@ -34,11 +37,17 @@ export function startTelemetry(write: (line: string) => void, now: () => number)
   collectDefaultMetrics({ register: metrics });
   const log: Telemetry["log"] = (level, message, details = {}) =>
     write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...details })}\n`);
-  const listeners = [...countPredictions(metrics), ...countModels(metrics, log), ...countFaults(metrics, log)];
+  const listeners = [
+    ...countPredictions(metrics),
+    ...countModels(metrics, log),
+    ...countFaults(metrics, log),
+    ...logStore(log),
+  ];
   for (const { name, listener } of listeners) subscribe(name, listener);
   return Object.freeze({
     metricsText: () => metrics.metrics(),
     log,
+    watchStore: (serving: ServingStore) => watchStore(metrics, serving),
     stop: () => {
       for (const { name, listener } of listeners) unsubscribe(name, listener);
     },
@@ -193,4 +202,78 @@ function countFaults(metrics: MetricsRegistry, log: Telemetry["log"]): readonly 
       log("error", "unexpected failure", { request_id: requestId, stack });
     }),
   ];
+}
+
+function logStore(log: Telemetry["log"]): readonly Listener[] {
+  return [
+    on<string>("headgate:store-coherence", (state) =>
+      log(state === "armed" ? "info" : "warn", `memory before the online store is ${state}`),
+    ),
+    on<string>("headgate:store-breaker", (state) =>
+      log(state === "closed" ? "info" : "warn", `circuit breaker of the online store is ${state}`),
+    ),
+    on<{ reason: string }>("headgate:store-tracking-failed", ({ reason }) =>
+      log("warn", "changes of the online store are not told", { reason }),
+    ),
+    on<{ message: string }>("headgate:store-warning", ({ message }) => log("warn", message)),
+  ];
+}
+
+/** Read when metrics are scraped, so that counting costs a read of the store nothing. */
+function watchStore(metrics: MetricsRegistry, { memory, breaker }: ServingStore): void {
+  const registers = [metrics];
+  const gauge = (name: string, help: string, value: () => number) => {
+    const shown: Gauge = new Gauge({ name, help, registers, collect: () => shown.set(value()) });
+  };
+  const total = (name: string, help: string, value: () => number) => {
+    const shown: Counter = new Counter({
+      name,
+      help,
+      registers,
+      collect: () => {
+        shown.reset();
+        shown.inc(value());
+      },
+    });
+  };
+  if (memory !== undefined) {
+    const counts = () => memory.counts();
+    total("headgate_memory_hits_total", "Entities answered from memory.", () => counts().hits);
+    total(
+      "headgate_memory_negative_hits_total",
+      "Of the hits, entities known to have no row.",
+      () => counts().negativeHits,
+    );
+    total("headgate_memory_misses_total", "Entities for which the remote store was asked.", () => counts().misses);
+    total(
+      "headgate_memory_joined_total",
+      "Of the misses, those that waited for a read under way.",
+      () => counts().joined,
+    );
+    total("headgate_memory_evictions_total", "Entities that had to go for others.", () => counts().evictions);
+    total("headgate_memory_invalidations_total", "Entities told to have changed.", () => counts().invalidations);
+    total(
+      "headgate_memory_drops_total",
+      "Times that everything was dropped, the first arming included.",
+      () => counts().drops,
+    );
+    total(
+      "headgate_memory_discarded_fills_total",
+      "Entities read but not kept, because they changed meanwhile.",
+      () => counts().discardedFills,
+    );
+    gauge("headgate_memory_entities", "Entities kept now.", () => counts().entities);
+    gauge("headgate_memory_bytes", "What they take, as reckoned.", () => counts().bytes);
+    gauge("headgate_memory_armed", "1 while kept rows are proven current, 0 while they are fenced.", () =>
+      memory.coherence().state === "armed" ? 1 : 0,
+    );
+  }
+  if (breaker !== undefined) {
+    const states = { closed: 0, "half-open": 1, open: 2 };
+    gauge(
+      "headgate_store_breaker_state",
+      "Circuit breaker of the online store: 0 closed, 1 half-open, 2 open.",
+      () => states[breaker.breaker().state],
+    );
+  }
 }

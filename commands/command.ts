@@ -55,7 +55,7 @@ export async function withProject<T>(
 ): Promise<T> {
   const config = await loadConfig(context.projectDirectory, context.environment);
   const registry = await loadFeatureRepository(config.projectDirectory);
-  const store = await openOnlineStore(config.onlineStore, config);
+  const store = await openOnlineStore(config.onlineStore, { ...config, redis: { minReplicas: config.minReplicas } });
   try {
     return await work({ config, registry, store });
   } finally {

@@ -78,7 +78,7 @@ function rowText(row: RowInspection): string {
 }
 
 function tierText(tier: TierRow): string {
-  if (!tier.found) return `tier ${tier.tier}: no row`;
+  if (!tier.found) return `tier ${tier.tier}: ${tier.problem ?? "no row"}`;
   const shown = Object.entries(tier).filter(([property]) => !["tier", "found", "values", "schema"].includes(property));
   const lines = shown.map(
     ([property, value]) => `  ${property.padEnd(18)} ${typeof value === "string" ? value : writeJson(value)}`,

@@ -48,6 +48,21 @@ export interface FeatureReader {
     context: readonly FeatureValue[],
     nowMs: number,
   ): FeatureVector[] | Promise<FeatureVector[]>;
+  /**
+   * The same from rows that memory still holds and that are out of date by at most `maxStaleMs`, for when the store is
+   * away; undefined when it does not hold all of them.
+   */
+  readStale(
+    entities: readonly EntityKeys[],
+    context: readonly FeatureValue[],
+    nowMs: number,
+    maxStaleMs: number,
+  ): FeatureVector[] | undefined;
+}
+
+/** Memory whose rows are no longer proven current: the entities it holds whole, undefined for the others. */
+export interface FencedRows {
+  readFenced(requests: readonly ReadRequest[], maxAgeMs: number): readonly (EntityRows | undefined)[];
 }
 
 /** Published once for each row that could not be read as its view is declared today. */
@@ -66,8 +81,13 @@ type Projections = Map<StoredSchema, readonly number[] | null>;
 /** What a tombstone decodes to. */
 const DELETED = Symbol("deleted");
 
-/** Opens a reader of a plan on a store. */
-export function createFeatureReader(store: OnlineStore, schemas: StoredSchemas, plan: ReadPlan): FeatureReader {
+/** Opens a reader of a plan on a store, with `fenced` to fall back to where the store has memory before it. */
+export function createFeatureReader(
+  store: Pick<OnlineStore, "read">,
+  schemas: StoredSchemas,
+  plan: ReadPlan,
+  fenced?: FencedRows,
+): FeatureReader {
   const projections: Projections[] = Array.from({ length: plan.viewCount }, () => new Map());
 
   function vectorsOf(
@@ -88,6 +108,11 @@ export function createFeatureReader(store: OnlineStore, schemas: StoredSchemas, 
       return found instanceof Promise
         ? found.then((rows) => vectorsOf(rows, entities.length, context, nowMs))
         : vectorsOf(found, entities.length, context, nowMs);
+    },
+    readStale(entities: readonly EntityKeys[], context: readonly FeatureValue[], nowMs: number, maxStaleMs: number) {
+      const found = fenced?.readFenced(requestsOf(plan.keys, entities), maxStaleMs) ?? [undefined];
+      if (!isWhole(found) || unknownSchemas(found, schemas) !== undefined) return undefined;
+      return assemble(plan, schemas, projections, found, entities.length, context, nowMs);
     },
   });
 }
@@ -118,6 +143,10 @@ export function bindContext(
     );
   }
   return values;
+}
+
+function isWhole(found: readonly (EntityRows | undefined)[]): found is readonly EntityRows[] {
+  return found.every((entity) => entity !== undefined);
 }
 
 function requestsOf(keys: readonly PlannedKey[], entities: readonly EntityKeys[]): ReadRequest[] {

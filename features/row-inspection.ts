@@ -3,6 +3,7 @@
  * of it. The feature-debug endpoint and `headgate features get` show this; reading here fills no cache.
  */
 
+import { reasonOf } from "../errors.ts";
 import { compileEntityKey, sortedJoinKeys } from "./entity-key.ts";
 import { featureService } from "./feature-service.ts";
 import { STATUS_NAMES } from "./feature-status.ts";
@@ -15,7 +16,7 @@ import { createFeatureReader, type EntityKeys } from "./reader.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { readRowHeader } from "./row-codec.ts";
 import { isTombstone, readRowOrder } from "./row-order.ts";
-import type { OnlineStore } from "./store/online-store.ts";
+import type { EntityRows, OnlineStore } from "./store/online-store.ts";
 import type { StoredSchemas } from "./stored-schema.ts";
 import { formatTimestampUs } from "./timestamp.ts";
 
@@ -42,6 +43,8 @@ export interface RowInspection {
   readonly ttl_seconds: number | null;
   readonly served: ServedRow;
   readonly tiers: readonly TierRow[];
+  /** True when every tier that holds the row holds the same bytes. */
+  readonly tiers_agree: boolean;
 }
 
 /** Inspects one entity's row. Throws ENTITY_KEY_INVALID; rejects with STORE_UNREACHABLE. */
@@ -55,18 +58,26 @@ export async function inspectRow(
   const joinKeys = viewJoinKeys(view);
   const names = sortedJoinKeys(joinKeys);
   const key = compileEntityKey(joinKeys)(names.map((name) => entity[name]));
+  const found: EntityRows[] = [];
   const tiers: TierRow[] = [];
   for (const tier of store.tiers) {
-    const [found] = await tier.read([{ key, fields: [view.name] }]);
-    tiers.push(await inspectTier(store, schemas, view, tier.name, found?.rows[0]?.bytes, nowMs));
+    try {
+      const [entityRows] = await tier.read([{ key, fields: [view.name] }]);
+      found.push(entityRows!);
+      tiers.push(await inspectTier(store, schemas, view, tier.name, entityRows!.rows[0]?.bytes, nowMs));
+    } catch (thrown) {
+      // A tier that is away is part of the answer to "why this value?".
+      tiers.push({ tier: tier.name, found: false, problem: reasonOf(thrown) });
+    }
   }
   return {
     view: view.name,
     entity: Object.fromEntries(names.map((name) => [name, toJson(joinKeys[name]!, entity[name] as FeatureValue)])),
     key,
     ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
-    served: await servedRow(store, schemas, view, entity, nowMs),
+    served: await servedRow(found.at(-1), schemas, view, entity, nowMs),
     tiers,
+    tiers_agree: new Set(tiers.filter((tier) => tier.found).map((tier) => tier.raw)).size <= 1,
   };
 }
 
@@ -75,15 +86,17 @@ export function ageSeconds(eventTimestampUs: number, nowMs: number): number {
   return (nowMs - Math.floor(eventTimestampUs / 1_000)) / 1_000;
 }
 
+/** What serving makes of the row of the farthest tier that answered: the one that nearer ones are copies of. */
 async function servedRow(
-  store: OnlineStore,
+  found: EntityRows | undefined,
   schemas: StoredSchemas,
   view: FeatureView,
   entity: EntityKeys,
   nowMs: number,
 ): Promise<ServedRow> {
   const plan = compileReadPlan(featureService("debug", [view]));
-  const [vector] = await createFeatureReader(store, schemas, plan).read([entity], [], nowMs);
+  const rows = found ?? { tier: "none", rows: [undefined] };
+  const [vector] = await createFeatureReader({ read: () => [rows] }, schemas, plan).read([entity], [], nowMs);
   const { status, eventTimestampUs } = vector!.views[0]!;
   const values = plan.columns.map(({ field, type }, i) => {
     return [field, { value: toJson(type, vector!.values[i]!), status: STATUS_NAMES[vector!.statuses[i]!]! }];

@@ -50,6 +50,7 @@ beforeAll(async () => {
     join: createModelJoin(store, schemas, registry),
     isDraining: () => false,
     adminToken: "",
+    memory: undefined,
     maxEntities: 2_000,
     maxBodyBytes: 100_000,
     deadlineMs: 5_000,
@@ -260,7 +261,7 @@ describe("the other routes", () => {
     const response = await get("/readyz", {}, { store: away });
     expect([response.status, await response.json()]).toEqual([
       503,
-      expect.objectContaining({ online_store: { address: "memory:", problem: "gone" } }),
+      expect.objectContaining({ online_store: { address: "memory:", problem: "gone", memory: null } }),
     ]);
   });
 

@@ -8,11 +8,14 @@ import type { AppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
+import type { TieredStore } from "../features/store/tiered.ts";
 import type { Models } from "../models/lifecycle.ts";
 
 /** What readiness looks at. */
 export interface HealthOptions {
   readonly store: OnlineStore;
+  /** The memory before a remote store. */
+  readonly memory: TieredStore | undefined;
   readonly models: Models;
   readonly registry: Registry;
   /** As it was when the gateway started. */
@@ -32,7 +35,11 @@ export async function checkReadiness(
     ready,
     body: {
       status: options.isDraining() ? "draining" : ready ? "ready" : "not ready",
-      online_store: { address: options.store.address, problem: storeProblem ?? null },
+      online_store: {
+        address: options.store.address,
+        problem: storeProblem ?? null,
+        memory: describeMemory(options.memory),
+      },
       registry_fingerprint: options.registry.fingerprint,
       applied_fingerprint: options.applied?.fingerprint ?? null,
       models: models.map((model) => ({
@@ -43,4 +50,11 @@ export async function checkReadiness(
       })),
     },
   };
+}
+
+/** Whether rows kept in memory are served, and how stale they can be. */
+function describeMemory(memory: TieredStore | undefined): JsonValue {
+  if (memory === undefined) return null;
+  const { state, sinceMs, stalenessBoundMs } = memory.coherence();
+  return { state, since_seconds: sinceMs / 1_000, staleness_bound_seconds: stalenessBoundMs / 1_000 };
 }

@@ -4,7 +4,7 @@
  */
 
 import { compileReadPlan } from "../features/read-plan.ts";
-import { createFeatureReader, type EntityKeys, type FeatureReader } from "../features/reader.ts";
+import { createFeatureReader, type EntityKeys, type FeatureReader, type FencedRows } from "../features/reader.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
@@ -28,25 +28,28 @@ export function createModelJoin(
   store: OnlineStore,
   schemas: StoredSchemas,
   registry: Registry,
+  fenced?: FencedRows,
 ): (model: LoadedModel) => JoinedModel {
   const joined = new WeakMap<LoadedModel, JoinedModel>();
   return (model) => {
     let known = joined.get(model);
     if (known === undefined) {
-      known = join(model, store, schemas, registry);
+      const { manifest } = model;
+      // Loading the model found its service in this same registry.
+      const plan = compileReadPlan(registry.services.get(manifest.service)!, manifest.maxAgeMs);
+      known = join(model, createFeatureReader(store, schemas, plan, fenced));
       joined.set(model, known);
     }
     return known;
   };
 }
 
-function join(model: LoadedModel, store: OnlineStore, schemas: StoredSchemas, registry: Registry): JoinedModel {
+function join(model: LoadedModel, reader: FeatureReader): JoinedModel {
   const { manifest } = model;
-  // Loading the model found its service in this same registry.
-  const plan = compileReadPlan(registry.services.get(manifest.service)!, manifest.maxAgeMs);
+  const { plan } = reader;
   return Object.freeze({
     model,
-    reader: createFeatureReader(store, schemas, plan),
+    reader,
     checkEntities: compileEntityCheck(plan.joinKeys, plan.service),
     feedEntity: compileMissingPolicy(plan, manifest.missing, model.signature),
     answer: compileAnswer(

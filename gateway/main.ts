@@ -15,7 +15,7 @@ import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
-import { openOnlineStore } from "../features/store/open.ts";
+import { openServingStore, type ServingStore } from "../features/store/serving-store.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
 import { type Models, openModels } from "../models/lifecycle.ts";
 import { openModelRepository } from "../models/repository.ts";
@@ -44,12 +44,23 @@ export async function startGateway(config: Config, writeLog: (line: string) => v
   const now = () => Date.now();
   const registry = await loadFeatureRepository(config.projectDirectory);
   const telemetry = startTelemetry(writeLog, now);
-  const store = await openOnlineStore(config.onlineStore, config);
+  const serving = await openServingStore(config.onlineStore, {
+    ...config,
+    redis: { minReplicas: config.minReplicas },
+    heartbeatIntervalMs: config.heartbeatInterval,
+    heartbeatTimeoutMs: config.heartbeatTimeout,
+    breakerBackoffMs: config.breakerBackoff,
+    breakerBackoffMaxMs: config.breakerBackoffMax,
+    clock: () => performance.now(),
+    random: Math.random,
+  });
+  const { store } = serving;
+  telemetry.watchStore(serving);
   try {
     const applied = await readAppliedRegistry(store.control);
     requireApplied(applied, registry, registry.views.values());
     const models = await loadModels(config, registry);
-    return await listen({ config, registry, applied, store, models, telemetry, now });
+    return await listen({ config, registry, applied, serving, models, telemetry, now });
   } catch (thrown) {
     await store.close();
     telemetry.stop();
@@ -76,13 +87,14 @@ interface Parts {
   readonly config: Config;
   readonly registry: Registry;
   readonly applied: AppliedRegistry | undefined;
-  readonly store: OnlineStore;
+  readonly serving: ServingStore;
   readonly models: Models;
   readonly telemetry: Telemetry;
   readonly now: () => number;
 }
 
-async function listen({ config, registry, applied, store, models, telemetry, now }: Parts): Promise<Gateway> {
+async function listen({ config, registry, applied, serving, models, telemetry, now }: Parts): Promise<Gateway> {
+  const { store, memory } = serving;
   let draining = false;
   const schemas = new StoredSchemas(store.control);
   const app = createApp({
@@ -91,7 +103,8 @@ async function listen({ config, registry, applied, store, models, telemetry, now
     registry,
     applied,
     models,
-    join: createModelJoin(store, schemas, registry),
+    join: createModelJoin(store, schemas, registry, memory),
+    memory,
     isDraining: () => draining,
     adminToken: config.adminToken,
     maxEntities: config.maxEntities,

@@ -25,6 +25,8 @@ export interface Prediction {
   readonly outputs: OutputColumns;
   readonly firstRow: number;
   readonly explain: boolean;
+  /** The store is away and memory answered, within the model's stale_if_error. */
+  readonly stale: boolean;
   readonly nowMs: number;
 }
 
@@ -43,7 +45,7 @@ export function compileAnswer(
     return `${text}}`;
   }
 
-  return ({ requestId, version, fed, vectors, outputs, firstRow, explain, nowMs }) => {
+  return ({ requestId, version, fed, vectors, outputs, firstRow, explain, stale, nowMs }) => {
     let predictions = "";
     let features = "";
     let row = firstRow;
@@ -53,7 +55,7 @@ export function compileAnswer(
       const rejected = entity.rejection !== undefined;
       predictions +=
         separator + (rejected ? rejectionText(version, entity.rejection) : predictionText(version, outputs, row++));
-      features += separator + featuresText(entity, vectors[e]!, explain ? plan : undefined, nowMs);
+      features += separator + featuresText(entity, vectors[e]!, explain ? plan : undefined, stale, nowMs);
     }
     return `{"request_id":${JSON.stringify(requestId)},"model":${quotedModel},"predictions":[${predictions}],"features":[${features}]}`;
   };
@@ -63,10 +65,13 @@ function rejectionText(version: number, detail: string): string {
   return `{"version":${version},"error":${JSON.stringify({ code: "FEATURES_MISSING", detail })}}`;
 }
 
+const STALE = ',"stale":true';
+
 function featuresText(
   entity: FedEntity,
   vector: FeatureVector,
   explained: ReadPlan | undefined,
+  stale: boolean,
   nowMs: number,
 ): string {
   const oldestUs = oldestEventTimestampUs(vector);
@@ -74,7 +79,7 @@ function featuresText(
   const age = oldestUs === undefined ? "null" : String(ageSeconds(oldestUs, nowMs));
   const defaulted = entity.defaulted.length === 0 ? "[]" : JSON.stringify(entity.defaulted);
   const values = explained === undefined ? "" : `,"values":${writeJson(explainedValues(explained, vector))}`;
-  return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${event},"age_seconds":${age},"defaulted":${defaulted}${values}}`;
+  return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${event},"age_seconds":${age},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
 }
 
 function oldestEventTimestampUs(vector: FeatureVector): number | undefined {

@@ -81,7 +81,7 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
 
   const readMs = clock();
   const nowMs = now();
-  const vectors = await readFeatures(joined, request, deadline, nowMs);
+  const { vectors, stale } = await readFeatures(joined, request, deadline, nowMs);
   const fed = vectors.map(joined.feedEntity);
   if (request.single && fed[0]!.rejection !== undefined) throw new HeadgateError("FEATURES_MISSING", fed[0]!.rejection);
   checkDeadline(deadline, now(), "reading the features");
@@ -92,7 +92,17 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
 
   const endMs = clock();
   const version = joined.model.version;
-  const text = joined.answer({ requestId, version, fed, vectors, outputs, firstRow, explain: request.explain, nowMs });
+  const text = joined.answer({
+    requestId,
+    version,
+    fed,
+    vectors,
+    outputs,
+    firstRow,
+    explain: request.explain,
+    stale,
+    nowMs,
+  });
   const [featuresMs, modelMs, totalMs] = [runMs - readMs, endMs - runMs, endMs - startMs];
   if (predictions.hasSubscribers) {
     const event = {
@@ -116,15 +126,27 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
   });
 }
 
-function readFeatures(
-  { checkEntities, reader }: JoinedModel,
-  request: PredictRequest,
+/** The features of a request. `stale` is true when the store is away and memory answered in its place. */
+async function readFeatures(
+  { checkEntities, model, reader }: JoinedModel,
+  { entities, context: given }: PredictRequest,
   deadline: Deadline,
   nowMs: number,
-): FeatureVector[] | Promise<FeatureVector[]> {
-  checkEntities(request.entities);
-  const read = reader.read(request.entities, bindContext(reader.plan, request.context), nowMs);
-  return read instanceof Promise ? withinDeadline(read, deadline, nowMs, "reading the features") : read;
+): Promise<{ readonly vectors: FeatureVector[]; readonly stale: boolean }> {
+  checkEntities(entities);
+  const context = bindContext(reader.plan, given);
+  try {
+    const read = reader.read(entities, context, nowMs);
+    const waited = read instanceof Promise ? await withinDeadline(read, deadline, nowMs, "reading the features") : read;
+    return { vectors: waited, stale: false };
+  } catch (thrown) {
+    const maxStaleMs = model.manifest.staleIfErrorMs;
+    const isAway = thrown instanceof HeadgateError && thrown.code === "STORE_UNREACHABLE";
+    const vectors =
+      isAway && maxStaleMs !== undefined ? reader.readStale(entities, context, nowMs, maxStaleMs) : undefined;
+    if (vectors === undefined) throw thrown;
+    return { vectors, stale: true };
+  }
 }
 
 const NO_ROWS = Object.freeze({ outputs: [] as RunResult["outputs"], firstRow: 0 });

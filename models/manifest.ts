@@ -49,6 +49,8 @@ export interface Manifest {
   readonly defaults: Readonly<Record<string, ManifestValue>>;
   /** How old a feature may be for this model, beyond the views' own ttl; undefined leaves it to the views. */
   readonly maxAgeMs: number | undefined;
+  /** How far out of date features from memory may be while the online store is away; undefined: 503 then. */
+  readonly staleIfErrorMs: number | undefined;
   readonly examples: readonly ManifestExample[];
 }
 
@@ -109,6 +111,7 @@ const ManifestSchema = strict(
       "an object",
     ).optional(),
     max_age: z.string('must be a length such as "2d" or "36h"').optional(),
+    stale_if_error: z.string('must be a length such as "10m"').optional(),
     examples: z
       .array(
         strict(
@@ -130,7 +133,15 @@ const ManifestSchema = strict(
 export function parseManifest(text: string, file: string): Manifest {
   const parsed = ManifestSchema.safeParse(parseJson(text, file));
   if (!parsed.success) throw invalid(file, parsed.error.issues.slice(0, MISTAKES_SHOWN).map(sentenceOf).join("; "));
-  const { service, inputs, outputs, missing, max_age: maxAge, examples = [] } = parsed.data;
+  const {
+    service,
+    inputs,
+    outputs,
+    missing,
+    max_age: maxAge,
+    stale_if_error: staleIfError,
+    examples = [],
+  } = parsed.data;
   const manifest: Manifest = {
     file,
     service,
@@ -140,7 +151,8 @@ export function parseManifest(text: string, file: string): Manifest {
     outputs: Object.entries(outputs).map(([name, output]) => Object.freeze({ name, output })),
     missing: missing?.policy ?? "reject",
     defaults: missing?.defaults ?? {},
-    maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge, file),
+    maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge, "max_age", file),
+    staleIfErrorMs: staleIfError === undefined ? undefined : durationMs(staleIfError, "stale_if_error", file),
     examples,
   };
   checkNames(manifest);
@@ -239,9 +251,9 @@ function refuseUnknown(
   throw invalid(manifest.file, `${path} has ${quoted(unknown)}, which is not ${what}; there are ${quoted(known)}`);
 }
 
-function durationMs(maxAge: string, file: string): number {
+function durationMs(text: string, path: string, file: string): number {
   try {
-    return parseDurationMs(maxAge, "max_age");
+    return parseDurationMs(text, path);
   } catch (thrown) {
     throw new HeadgateError("MANIFEST_INVALID", `${file}: ${reasonOf(thrown)}`);
   }

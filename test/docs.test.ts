@@ -12,6 +12,9 @@ import { formatDuration } from "../features/duration.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { float32, int64 } from "../features/field.ts";
 import { compileEncodeRow, encodeTombstone } from "../features/row-codec.ts";
+import { createCircuitBreaker } from "../features/store/circuit-breaker.ts";
+import { openMemoryStore } from "../features/store/memory.ts";
+import { createTieredStore } from "../features/store/tiered.ts";
 import { parseManifest } from "../models/manifest.ts";
 import { startTelemetry } from "../telemetry.ts";
 import { codeBlocks, headingsOf, linksOf, markdownTable } from "./harness/markdown.ts";
@@ -56,6 +59,10 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
     () => {},
     () => 0,
   );
+  const store = openMemoryStore();
+  const memory = createTieredStore(store, { maxBytes: 1_000, now: () => 0 });
+  const breaker = createCircuitBreaker(store, { now: () => 0, random: () => 0 });
+  telemetry.watchStore({ store: memory, memory, breaker });
   const lines = (await telemetry.metricsText()).split("\n");
   telemetry.stop();
   const exposed = lines.flatMap((line, i) => {
@@ -65,7 +72,9 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   const rows = markdownTable(read("docs/metrics.md"), "Metrics").map((row) => row.map(code));
   expect(rows.map(([name, type, , help]) => [name, type, help])).toEqual(exposed);
   const labels = [
-    ...read("telemetry.ts").matchAll(/name: "(headgate_\w+)",\s+help: "[^"]+",(?:\s+labelNames: \[([^\]]*)\])?/g),
+    ...read("telemetry.ts").matchAll(
+      /(?:name: |gauge\(\s*|total\(\s*)"(headgate_\w+)",\s+(?:help: )?"[^"]+",(?:\s+labelNames: \[([^\]]*)\])?/g,
+    ),
   ];
   expect(rows.map(([name, , told]) => [name, told])).toEqual(
     labels.map(([, name, names]) => [name, names === undefined ? "none" : names.replaceAll('"', "")]),

