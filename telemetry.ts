@@ -6,11 +6,13 @@
  */
 
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry as MetricsRegistry } from "prom-client";
 import { HeadgateError } from "./errors.ts";
 import { STATUS_NAMES } from "./features/feature-status.ts";
 import type { ServingStore } from "./features/store/serving-store.ts";
+import type { JoinedModel } from "./gateway/joined-model.ts";
 import type { PredictionEvent } from "./gateway/predict.ts";
+import { registerCounter, registerHistogram } from "./metric-series.ts";
 import type { ModelRunEvent, ModelStateEvent } from "./models/loaded-model.ts";
 
 /** Seconds. */
@@ -65,65 +67,48 @@ const on = <Message>(name: string, listener: (message: Message) => void): Listen
 });
 
 function countPredictions(metrics: MetricsRegistry): readonly Listener[] {
-  const registers = [metrics];
-  const entities = new Counter({
+  const entities = registerCounter(metrics, {
     name: "headgate_prediction_entities_total",
     help: "Entities answered, rejected ones included.",
     labelNames: ["model", "version"],
-    registers,
   });
   const refusals = new Counter({
     name: "headgate_prediction_refusals_total",
     help: "Prediction requests answered with an error, by its code.",
     labelNames: ["code"],
-    registers,
+    registers: [metrics],
   });
-  const latency = new Histogram({
+  const seconds = registerHistogram(metrics, {
     name: "headgate_prediction_seconds",
     help: "Time from a request's headers to its answer's text, by step: features, model, total.",
     labelNames: ["model", "step"],
     buckets: LATENCY_BUCKETS,
-    registers,
   });
-  const statuses = new Counter({
+  const statuses = registerCounter(metrics, {
     name: "headgate_feature_view_status_total",
     help: "Rows read for predictions, by feature view and status.",
     labelNames: ["feature_view", "status"],
-    registers,
   });
-  const statusCounters = new Map<string, Counter.Internal[]>();
-  const countersOf = (view: string) => {
-    let counters = statusCounters.get(view);
-    if (counters === undefined) {
-      counters = STATUS_NAMES.map((status) => statuses.labels(view, status));
-      statusCounters.set(view, counters);
-    }
-    return counters;
-  };
-  const byModel = new Map<string, ReturnType<typeof bind>>();
-  const bind = (model: string, version: number) => ({
-    entities: entities.labels(model, String(version)),
-    features: latency.labels(model, "features"),
-    model: latency.labels(model, "model"),
-    total: latency.labels(model, "total"),
-  });
+  const ofView = memoized((view: string) => STATUS_NAMES.map((status) => statuses(view, status)));
+  const ofModel = memoized((model: string) => ({
+    features: seconds(model, "features"),
+    model: seconds(model, "model"),
+    total: seconds(model, "total"),
+  }));
+  const of = memoized(({ model, reader }: JoinedModel) => ({
+    entities: entities(model.name, String(model.version)),
+    ...ofModel(model.name),
+    views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, counters: ofView(name) }))),
+  }));
   return [
-    on<PredictionEvent>("headgate:prediction", (event) => {
-      const key = `${event.model} ${event.version}`;
-      let bound = byModel.get(key);
-      if (bound === undefined) {
-        bound = bind(event.model, event.version);
-        byModel.set(key, bound);
-      }
-      bound.entities.inc(event.entities);
-      bound.features.observe(event.featuresMs / 1_000);
-      bound.model.observe(event.modelMs / 1_000);
-      bound.total.observe(event.totalMs / 1_000);
-      for (const { views } of event.joined.reader.plan.keys) {
-        for (const view of views) {
-          const counters = countersOf(view.name);
-          for (const vector of event.vectors) counters[vector.views[view.index]!.status]!.inc();
-        }
+    on<PredictionEvent>("headgate:prediction", ({ joined, vectors, featuresMs, modelMs, totalMs }) => {
+      const series = of(joined);
+      series.entities.inc(vectors.length);
+      series.features.observe(featuresMs / 1_000);
+      series.model.observe(modelMs / 1_000);
+      series.total.observe(totalMs / 1_000);
+      for (const { index, counters } of series.views) {
+        for (const vector of vectors) counters[vector.views[index]!.status]!.inc(1);
       }
     }),
     on<{ thrown: unknown }>("headgate:prediction-refused", ({ thrown }) =>
@@ -132,21 +117,32 @@ function countPredictions(metrics: MetricsRegistry): readonly Listener[] {
   ];
 }
 
+/** Series are asked for once and kept. */
+function memoized<Key, Made>(make: (key: Key) => Made): (key: Key) => Made {
+  const made = new Map<Key, Made>();
+  return (key) => {
+    let known = made.get(key);
+    if (known === undefined) {
+      known = make(key);
+      made.set(key, known);
+    }
+    return known;
+  };
+}
+
 function countModels(metrics: MetricsRegistry, log: Telemetry["log"]): readonly Listener[] {
   const registers = [metrics];
-  const rows = new Histogram({
+  const rows = registerHistogram(metrics, {
     name: "headgate_model_run_rows",
     help: "Entities that shared one run of a model.",
     labelNames: ["model"],
     buckets: ROW_BUCKETS,
-    registers,
   });
-  const seconds = new Histogram({
+  const seconds = registerHistogram(metrics, {
     name: "headgate_model_run_seconds",
     help: "Time of one run of a model, with the turn of the event loop that it waits.",
     labelNames: ["model"],
     buckets: LATENCY_BUCKETS,
-    registers,
   });
   const failures = new Counter({
     name: "headgate_model_run_failures_total",
@@ -160,16 +156,12 @@ function countModels(metrics: MetricsRegistry, log: Telemetry["log"]): readonly 
     labelNames: ["model", "version"],
     registers,
   });
-  const byModel = new Map<string, { rows: Histogram.Internal<string>; seconds: Histogram.Internal<string> }>();
+  const of = memoized((model: string) => ({ rows: rows(model), seconds: seconds(model) }));
   return [
     on<ModelRunEvent>("headgate:model-run", (event) => {
-      let bound = byModel.get(event.model);
-      if (bound === undefined) {
-        bound = { rows: rows.labels(event.model), seconds: seconds.labels(event.model) };
-        byModel.set(event.model, bound);
-      }
-      bound.rows.observe(event.rows);
-      bound.seconds.observe(event.durationMs / 1_000);
+      const series = of(event.model);
+      series.rows.observe(event.rows);
+      series.seconds.observe(event.durationMs / 1_000);
       if (event.failed) failures.inc({ model: event.model, version: event.version });
     }),
     on<ModelStateEvent>("headgate:model-state", ({ model, version, state, reason }) => {

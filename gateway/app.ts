@@ -63,18 +63,24 @@ export function createApp(options: AppOptions): Hono {
     const [method, path] = route.split(" ") as [string, string];
     app.on(method, path, handler);
   }
-  // A path that is known under another method: HEAD is answered by GET's handler.
-  for (const path of new Set(Object.keys(routes).map((route) => route.split(" ")[1]!))) {
-    const methods = Object.keys(routes).flatMap((route) =>
-      route.split(" ")[1] === path ? [route.split(" ")[0]!] : [],
-    );
-    app.all(path, (c) => methodNotAllowed(c, methods));
-  }
-  app.notFound((c) =>
-    problem(c, new HeadgateError("ROUTE_NOT_FOUND", `There is no ${c.req.path}; see /docs for what there is.`)),
-  );
+  // 405 is told here and not by routes of its own: a second handler for a path would put every prediction through
+  // Hono's middleware chain.
+  app.notFound((c) => {
+    const methods = Object.keys(routes).flatMap((route) => {
+      const [method, pattern] = route.split(" ") as [string, string];
+      return isOfRoute(c.req.path, pattern) ? [method] : [];
+    });
+    if (methods.length > 0) return methodNotAllowed(c, methods);
+    return problem(c, new HeadgateError("ROUTE_NOT_FOUND", `There is no ${c.req.path}; see /docs for what there is.`));
+  });
   app.onError((thrown, c) => problem(c, thrown));
   return app;
+}
+
+/** The same number of parts, each the same or a parameter. */
+function isOfRoute(path: string, pattern: string): boolean {
+  const [given, wanted] = [path.split("/"), pattern.split("/")];
+  return wanted.length === given.length && wanted.every((part, i) => part.startsWith(":") || part === given[i]);
 }
 
 function json(body: JsonValue, status = 200): Response {

@@ -106,6 +106,11 @@ class LmdbStore implements OnlineStore {
   /** Where an expiry and a row are put together before LMDB copies them. */
   #scratch = Buffer.allocUnsafeSlow(4_096);
   #isOpen = true;
+  /** True from the first read of a turn of the event loop to its end: renewing the snapshot costs as much as a read. */
+  #isFresh = false;
+  readonly #turnEnded = () => {
+    this.#isFresh = false;
+  };
 
   constructor(environment: RootDatabase<Buffer, string>, options: LmdbStoreOptions) {
     this.#directory = options.directory;
@@ -202,15 +207,18 @@ class LmdbStore implements OnlineStore {
     await this.#environment.close();
   }
 
-  /** Reads see what any process committed before: left to itself, lmdb-js would keep one snapshot for a turn. */
+  /** Reads see what any process committed before this turn; lmdb-js would keep a snapshot for a millisecond and more. */
   #fresh<T>(work: () => T): T {
     return this.#attempt(() => {
-      this.#environment.resetReadTxn();
+      if (!this.#isFresh) this.#environment.resetReadTxn();
+      if (!this.#isFresh) setImmediate(this.#turnEnded);
+      this.#isFresh = true;
       return work();
     });
   }
 
   #transact<T>(work: () => T): T {
+    this.#isFresh = false;
     return this.#attempt(() => this.#environment.transactionSync(work));
   }
 
