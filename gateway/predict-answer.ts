@@ -46,6 +46,7 @@ export function compileAnswer(
   }
 
   return ({ requestId, version, fed, vectors, outputs, firstRow, explain, stale, nowMs }) => {
+    const featuresText = compileFeaturesText(explain ? plan : undefined, stale, nowMs);
     let predictions = "";
     let features = "";
     let row = firstRow;
@@ -55,7 +56,7 @@ export function compileAnswer(
       const rejected = entity.rejection !== undefined;
       predictions +=
         separator + (rejected ? rejectionText(version, entity.rejection) : predictionText(version, outputs, row++));
-      features += separator + featuresText(entity, vectors[e]!, explain ? plan : undefined, stale, nowMs);
+      features += separator + featuresText(entity, vectors[e]!);
     }
     return `{"request_id":${JSON.stringify(requestId)},"model":${quotedModel},"predictions":[${predictions}],"features":[${features}]}`;
   };
@@ -67,19 +68,27 @@ function rejectionText(version: number, detail: string): string {
 
 const STALE = ',"stale":true';
 
-function featuresText(
-  entity: FedEntity,
-  vector: FeatureVector,
+/** The text of `features[i]`. Entities of one load share their event timestamp, so most of a text is the last one's. */
+function compileFeaturesText(
   explained: ReadPlan | undefined,
   stale: boolean,
   nowMs: number,
-): string {
-  const oldestUs = oldestEventTimestampUs(vector);
-  const event = oldestUs === undefined ? "null" : `"${formatTimestampUs(oldestUs)}"`;
-  const age = oldestUs === undefined ? "null" : String(ageSeconds(oldestUs, nowMs));
-  const defaulted = entity.defaulted.length === 0 ? "[]" : JSON.stringify(entity.defaulted);
-  const values = explained === undefined ? "" : `,"values":${writeJson(explainedValues(explained, vector))}`;
-  return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${event},"age_seconds":${age},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
+): (entity: FedEntity, vector: FeatureVector) => string {
+  let datedUs: number | undefined | null = null;
+  let dated = "";
+  return ({ status, defaulted }, vector) => {
+    const oldestUs = oldestEventTimestampUs(vector);
+    if (oldestUs !== datedUs) dated = datedText(oldestUs, nowMs);
+    datedUs = oldestUs;
+    const filled = defaulted.length === 0 ? "[]" : JSON.stringify(defaulted);
+    const values = explained === undefined ? "" : `,"values":${writeJson(explainedValues(explained, vector))}`;
+    return `{"status":"${STATUS_NAMES[status]}",${dated},"defaulted":${filled}${stale ? STALE : ""}${values}}`;
+  };
+}
+
+function datedText(oldestUs: number | undefined, nowMs: number): string {
+  if (oldestUs === undefined) return `"event_timestamp":null,"age_seconds":null`;
+  return `"event_timestamp":"${formatTimestampUs(oldestUs)}","age_seconds":${ageSeconds(oldestUs, nowMs)}`;
 }
 
 function oldestEventTimestampUs(vector: FeatureVector): number | undefined {

@@ -18,6 +18,7 @@ import { requireAdmin } from "./authorization.ts";
 import { checkDeadline, type Deadline, deadlineOf, withinDeadline } from "./deadline.ts";
 import { problemResponse } from "./error-response.ts";
 import type { JoinedModel } from "./joined-model.ts";
+import type { FedEntity } from "./missing-features.ts";
 import { checkPredictRequest, type PredictRequest, parseBody } from "./predict-request.ts";
 import { readJsonText } from "./request-body.ts";
 
@@ -86,7 +87,7 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
   checkDeadline(deadline, now(), "reading the features");
 
   const runMs = clock();
-  const rows = fed.flatMap(({ row }) => (row === undefined ? [] : [row]));
+  const rows = rowsOf(fed);
   const ran = rows.length === 0 ? NOTHING_RAN : await joined.model.predict(rows);
   checkDeadline(deadline, now(), "running the model");
 
@@ -113,6 +114,13 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
   return new Response(text, {
     headers: { "content-type": "application/json", "x-request-id": requestId, "server-timing": timing },
   });
+}
+
+/** What the model is fed: the entities that were not rejected. */
+function rowsOf(fed: readonly FedEntity[]): (readonly FeatureValue[])[] {
+  const rows: (readonly FeatureValue[])[] = [];
+  for (const { row } of fed) if (row !== undefined) rows.push(row);
+  return rows;
 }
 
 const NOTHING_RAN = Object.freeze({ result: { outputs: [] as RunResult["outputs"] }, offset: 0 });
