@@ -6,6 +6,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { type CommandContext, EXIT, fail } from "./commands/command.ts";
+import { HeadgateError } from "./errors.ts";
 import { packageManifest } from "./package-root.ts";
 
 interface CommandLine {
@@ -15,6 +16,12 @@ interface CommandLine {
   readonly options?: readonly Option[];
   readonly run: (context: CommandContext, args: readonly string[], options: Record<string, unknown>) => Promise<number>;
 }
+
+/** Said before the command line is understood: what is wrong with it must be told as asked for, too. */
+const AS_JSON = process.argv.includes("--json");
+const ON_STDERR = { json: AS_JSON, stderr: process.stderr };
+/** Node's exit code for a top-level await that never settles. */
+const UNSETTLED = 13;
 
 const flag = (flags: string, about: string) => new Option(flags, about);
 const VIEWS = flag("--views <names>", "only these feature views, separated by commas");
@@ -103,6 +110,7 @@ function createProgram(report: (exitCode: number) => void): Command {
     .description("A real-time feature store and ONNX inference gateway in one process.")
     .version(packageManifest().version)
     .exitOverride()
+    .configureOutput({ writeErr: (text) => void (AS_JSON || process.stderr.write(text)) })
     .showHelpAfterError("(see --help)");
   for (const line of COMMANDS) addCommand(program, line, report);
   return program;
@@ -146,12 +154,40 @@ function contextOf(options: Record<string, unknown>): CommandContext {
   };
 }
 
+/** A reader that has seen enough, such as `| head`, is no failure. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "EPIPE") throw cause;
+  });
+}
+
+/** Whether the command has said how it ended. */
+let reported = false;
+const report = (exitCode: number) => {
+  reported = true;
+  process.exitCode = exitCode;
+};
+
+// Node ends without a word, with 13, when nothing is left that could settle what is awaited.
+process.once("exit", (exitCode) => {
+  if (reported || (exitCode !== 0 && exitCode !== UNSETTLED)) return;
+  const detail =
+    "The command can't go on: something in features/ or headgate.config.ts awaits what never comes. Look at the top-level awaits there.";
+  process.exitCode = fail(ON_STDERR, new HeadgateError("DEFINITION_INVALID", detail));
+});
+
 try {
-  await createProgram((exitCode) => {
-    process.exitCode = exitCode;
-  }).parseAsync();
+  await createProgram(report).parseAsync();
 } catch (thrown) {
+  reported = true;
   if (!(thrown instanceof CommanderError)) throw thrown;
-  // Commander has written its message; help and version end with 0.
-  process.exitCode = thrown.exitCode === 0 ? EXIT.done : EXIT.usage;
+  // Commander has written its message, but for --json; help and version end with 0.
+  const isWrong = thrown.exitCode !== 0;
+  if (isWrong && AS_JSON) fail(ON_STDERR, new HeadgateError("USAGE", usageProblem(thrown)));
+  process.exitCode = isWrong ? EXIT.usage : EXIT.done;
+}
+
+function usageProblem({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "A command is missing; see headgate --help.";
+  return `${message.replace(/^error: /, "")}; see --help.`;
 }

@@ -42,8 +42,16 @@ test.each([
   [`{}`, {}, /project must be a name/],
   [`{ project: "a b" }`, {}, /project must be a name/],
   [`{ project: "shop", prot: 1 }`, {}, /no setting "prot"; there are onlineStore/],
-  [`{ project: "shop", port: 70000 }`, {}, /headgate\.config\.ts: port is 70000; it takes a TCP port/],
-  [`{ project: "shop", deadline: 5 }`, {}, /deadline is 5; it takes a duration/],
+  [
+    `{ project: "shop", port: 70000 }`,
+    {},
+    /headgate\.config\.ts: port is 70000; it takes a TCP port from 0 to 65535, such as 8080/,
+  ],
+  [`{ project: "shop", deadline: 5 }`, {}, /deadline is 5; it takes a duration of at most 24d, such as "5s"/],
+  [`{ project: "shop", deadline: "25d" }`, {}, /deadline is "25d"; it takes a duration of at most 24d/],
+  [`{ project: "shop", deadline: "0s" }`, {}, /deadline is "0s"/],
+  [`{ project: "shop", maxFuture: "5" }`, {}, /maxFuture is "5"; it takes a duration, such as "5m"/],
+  [`{ project: "shop" }`, { HEADGATE_ADMIN_TOKEN: "\n" }, /HEADGATE_ADMIN_TOKEN is of the wrong form/],
   [`{ project: "shop" }`, { HEADGATE_PORT: "http" }, /HEADGATE_PORT is "http"/],
   [`{ project: "shop" }`, { HEADGATE_MAX_ENTITIES: "1.5" }, /HEADGATE_MAX_ENTITIES is "1.5"/],
   [`{ project: "shop" }`, { HEADGATE_DRAIN_TIMEOUT: "10 s" }, /HEADGATE_DRAIN_TIMEOUT is "10 s"/],
@@ -52,6 +60,20 @@ test.each([
   await expect(load(settings, environment)).rejects.toThrow(
     expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringMatching(sentence) }),
   );
+});
+
+test("what no timer waits for may be longer, and the drain may wait for nothing", async () => {
+  const settings = `{ project: "shop", expiryGrace: "400d", drainGrace: "0s", drainTimeout: "24d" }`;
+  expect(await load(settings)).toMatchObject({
+    expiryGrace: 400 * 86_400_000,
+    drainGrace: 0,
+    drainTimeout: 24 * 86_400_000,
+  });
+});
+
+test("the newline at the end of a secret's file is none of the secret", async () => {
+  const environment = { HEADGATE_ADMIN_TOKEN: "s3cret\r\n" };
+  expect(await load(`{ project: "shop" }`, environment)).toMatchObject({ adminToken: "s3cret" });
 });
 
 test("a folder without a config file is no project, and init is named", async () => {

@@ -7,13 +7,15 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { HeadgateError, reasonOf } from "./errors.ts";
-import { parseDurationMs } from "./features/duration.ts";
+import { formatDuration, parseDurationMs } from "./features/duration.ts";
 import { createUserModuleLoader } from "./features/feature-repository.ts";
 
 interface Setting<T> {
   readonly environment: string;
   readonly unit: string;
   readonly fallback: T;
+  /** What may be written, such as "from 1 to 10"; empty where the unit says it. */
+  readonly range: string;
   /** What it is and what moving it costs. */
   readonly about: string;
   /** Takes a value from the config file or the environment's text; undefined when it does not fit. */
@@ -24,8 +26,10 @@ const text = (environment: string, unit: string, fallback: string, about: string
   environment,
   unit,
   fallback,
+  range: "",
   about,
-  read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
+  // A secret that comes from a file ends in a newline that is none of it.
+  read: (value) => (typeof value === "string" ? value.replace(/[\r\n]+$/, "") || undefined : undefined),
 });
 
 const count = (
@@ -38,6 +42,7 @@ const count = (
   environment,
   unit,
   fallback,
+  range: ` from ${least} to ${most}`,
   about,
   read: (value) => {
     const number = typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
@@ -46,19 +51,35 @@ const count = (
   },
 });
 
-const duration = (environment: string, fallback: string, about: string): Setting<number> => ({
-  environment,
-  unit: "duration",
-  fallback: parseDurationMs(fallback, environment),
-  about,
-  read: (value) => {
-    try {
-      return typeof value === "string" ? parseDurationMs(value, environment) : undefined;
-    } catch {
-      return undefined;
-    }
-  },
-});
+type DurationSetting = Setting<number> & { readonly unit: "duration" };
+
+const durationWithin =
+  (leastMs: number, mostMs: number, range: string) =>
+  (environment: string, fallback: string, about: string): DurationSetting => ({
+    environment,
+    unit: "duration",
+    fallback: parseDurationMs(fallback, environment),
+    range,
+    about,
+    read: (value) => {
+      const lengthMs = typeof value === "string" ? lengthOf(value) : undefined;
+      return lengthMs !== undefined && lengthMs >= leastMs && lengthMs <= mostMs ? lengthMs : undefined;
+    },
+  });
+
+/** A written length, ms; undefined when it is none. Only settings know the length zero. */
+function lengthOf(text: string): number | undefined {
+  try {
+    return /^0(ms|s|m|h|d)$/.test(text) ? 0 : parseDurationMs(text, "it");
+  } catch {
+    return undefined;
+  }
+}
+
+const duration = durationWithin(1, Number.MAX_SAFE_INTEGER, "");
+/** What a timer is set to. Node's hold 2^31 - 1 ms, 24 days, and fire at once when given more. */
+const wait = durationWithin(1, 2_073_600_000, " of at most 24d");
+const waitOrNone = durationWithin(0, 2_073_600_000, " of at most 24d");
 
 /** The table. Durations are written "2d", "36h", "90m", "30s", "500ms" and are milliseconds inside. */
 export const SETTINGS = Object.freeze({
@@ -82,12 +103,12 @@ export const SETTINGS = Object.freeze({
     [0, 1_099_511_627_776],
     "Redis: memory for rows kept in the gateway, decoded values included; an entity of one view with four numbers takes about 500 bytes. 0 reads Redis every time.",
   ),
-  heartbeatInterval: duration(
+  heartbeatInterval: wait(
     "HEADGATE_HEARTBEAT_INTERVAL",
     "500ms",
     "Redis: how often it is proven that changes are told. With heartbeatTimeout it is the bound on staleness; shorter costs each master one small write more often.",
   ),
-  heartbeatTimeout: duration(
+  heartbeatTimeout: wait(
     "HEADGATE_HEARTBEAT_TIMEOUT",
     "1s",
     "Redis: how long a proof may take before kept rows are fenced. Below the longest stall of network or server, memory is dropped for nothing.",
@@ -99,12 +120,12 @@ export const SETTINGS = Object.freeze({
     [1, 1_000],
     "Redis: failures in a row after which reads fail at once instead of waiting. Fewer open it for a hiccup.",
   ),
-  breakerBackoff: duration(
+  breakerBackoff: wait(
     "HEADGATE_BREAKER_BACKOFF",
     "200ms",
     "Redis: the first wait before it is tried again; it doubles, with jitter.",
   ),
-  breakerBackoffMax: duration(
+  breakerBackoffMax: wait(
     "HEADGATE_BREAKER_BACKOFF_MAX",
     "5s",
     "Redis: the longest wait before it is tried again, hence how long a recovery may go unnoticed.",
@@ -137,7 +158,7 @@ export const SETTINGS = Object.freeze({
     [1_024, 1_073_741_824],
     "The largest request body. It is held in memory whole, once for each request under way.",
   ),
-  deadline: duration(
+  deadline: wait(
     "HEADGATE_DEADLINE",
     "5s",
     "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504.",
@@ -156,12 +177,12 @@ export const SETTINGS = Object.freeze({
     [1, 10_000_000],
     "The most entities waiting for a model. Beyond it requests are refused with 503 at once instead of late.",
   ),
-  drainGrace: duration(
+  drainGrace: waitOrNone(
     "HEADGATE_DRAIN_GRACE",
     "100ms",
-    "On SIGTERM, how long /readyz says 503 while requests are still taken, so that a load balancer can look away. Set it above the balancer's probe interval.",
+    "On SIGTERM, how long /readyz says 503 while requests are still taken, so that a load balancer can look away. Set it above the balancer's probe interval, or to 0s where there is none.",
   ),
-  drainTimeout: duration(
+  drainTimeout: wait(
     "HEADGATE_DRAIN_TIMEOUT",
     "30s",
     "On SIGTERM, how long accepted requests may take to finish before their connections are cut.",
@@ -171,7 +192,7 @@ export const SETTINGS = Object.freeze({
     "7d",
     "How long a row is kept beyond its view's ttl before it is collected. Shorter saves memory; late corrections older than it can bring a deleted row back.",
   ),
-  sweepInterval: duration(
+  sweepInterval: wait(
     "HEADGATE_SWEEP_INTERVAL",
     "1h",
     "How often a gateway collects expired rows from an embedded store. A sweep reads every row's expiry.",
@@ -193,7 +214,7 @@ export const SETTINGS = Object.freeze({
     [0, 0.999_999],
     "The share of rows that may be refused before a materialization fails with its checkpoint unmoved.",
   ),
-  leaseTtl: duration(
+  leaseTtl: wait(
     "HEADGATE_LEASE_TTL",
     "60s",
     "How long a materialization that died keeps its view locked. A live one renews its lease at a third of this.",
@@ -202,8 +223,8 @@ export const SETTINGS = Object.freeze({
 
 type Settings = typeof SETTINGS;
 type SettingName = keyof Settings;
-/** How a setting is written in headgate.config.ts: durations as text. */
-type Written<Name extends SettingName> = Settings[Name]["fallback"] extends number ? number | string : string;
+/** How a setting is written in headgate.config.ts: durations as text, such as "5s". */
+type Written<Name extends SettingName> = Settings[Name] extends DurationSetting ? string : Settings[Name]["fallback"];
 
 /** What `headgate.config.ts` exports by default. Every setting is optional but the project's name. */
 export type ProjectConfig = { readonly project: string } & { readonly [Name in SettingName]?: Written<Name> };
@@ -235,10 +256,8 @@ export async function loadConfig(directory: string, environment: NodeJS.ProcessE
   if (typeof project !== "string" || !/^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(project)) {
     throw invalid(`headgate.config.ts: project must be a name of letters, digits, "_" and "-", such as "shop".`);
   }
-  const values = Object.entries(SETTINGS).map(([name, setting]) => [
-    name,
-    settingOf(name, setting, written, environment),
-  ]);
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const values = names.map((name) => [name, settingOf(name, written, environment)]);
   return Object.freeze({ ...Object.fromEntries(values), project, projectDirectory }) as Config;
 }
 
@@ -261,12 +280,8 @@ async function readConfigFile(projectDirectory: string): Promise<Record<string, 
   throw invalid(`headgate.config.ts has no default export. Write: export default defineConfig({ project: "shop" }).`);
 }
 
-function settingOf(
-  name: string,
-  setting: Setting<unknown>,
-  written: Record<string, unknown>,
-  environment: NodeJS.ProcessEnv,
-): unknown {
+function settingOf(name: SettingName, written: Record<string, unknown>, environment: NodeJS.ProcessEnv): unknown {
+  const setting: Setting<unknown> = SETTINGS[name];
   const fromEnvironment = environment[setting.environment];
   const given = fromEnvironment === undefined || fromEnvironment === "" ? written[name] : fromEnvironment;
   if (given === undefined) return setting.fallback;
@@ -274,7 +289,10 @@ function settingOf(
   if (value !== undefined) return value;
   const place = given === written[name] ? `headgate.config.ts: ${name}` : `The environment's ${setting.environment}`;
   const shown = name === "adminToken" ? "of the wrong form" : JSON.stringify(given);
-  throw invalid(`${place} is ${shown}; it takes a ${setting.unit}, such as ${JSON.stringify(setting.fallback)}.`);
+  const example = setting.unit === "duration" ? formatDuration(setting.fallback as number) : setting.fallback;
+  throw invalid(
+    `${place} is ${shown}; it takes a ${setting.unit}${setting.range}, such as ${JSON.stringify(example)}.`,
+  );
 }
 
 function invalid(sentence: string): HeadgateError {

@@ -20,6 +20,7 @@ const kind = (status: number, retriable: boolean, sentence: string): ErrorKind =
 export const ERRORS = Object.freeze({
   // What a request can get wrong.
   BODY_NOT_JSON: kind(400, false, "The request body is not JSON."),
+  REQUEST_ABORTED: kind(400, false, "The client went away before it had sent the whole request."),
   UNAUTHENTICATED: kind(401, false, "This call needs the admin token."),
   FORBIDDEN: kind(403, false, "The token is not the admin token."),
   ROUTE_NOT_FOUND: kind(404, false, "There is no such route."),
@@ -28,7 +29,7 @@ export const ERRORS = Object.freeze({
   METHOD_NOT_ALLOWED: kind(405, false, "The route does not take this method."),
   BODY_TOO_LARGE: kind(413, false, "The request body is larger than the gateway takes."),
   TOO_MANY_ENTITIES: kind(413, false, "One request names more entities than the gateway takes."),
-  UNSUPPORTED_MEDIA_TYPE: kind(415, false, "The request body must be sent as application/json."),
+  UNSUPPORTED_MEDIA_TYPE: kind(415, false, "The request body must be sent as application/json in UTF-8."),
   REQUEST_INVALID: kind(422, false, "The request has the wrong shape."),
   ENTITY_KEY_INVALID: kind(422, false, "A join key is missing, unknown or of the wrong type."),
   CONTEXT_INVALID: kind(422, false, "A request feature is missing, unknown or of the wrong type."),
@@ -38,13 +39,14 @@ export const ERRORS = Object.freeze({
   OVERLOADED: kind(503, true, "The gateway has more work than it can finish in time."),
   MODEL_UNAVAILABLE: kind(503, true, "The model has no version that is ready."),
   MODEL_FAILED: kind(500, false, "The model failed while it ran."),
-  TRANSFORM_FAILED: kind(500, false, "An on-demand feature view's transform failed."),
+  TRANSFORM_FAILED: kind(422, false, "An on-demand feature view's transform failed for what it was given."),
   INTERNAL: kind(500, false, "Headgate failed in a way it did not foresee."),
   // Settings and definitions.
   USAGE: kind(400, false, "The command line is not understood."),
   CONFIG_INVALID: kind(422, false, "A setting is missing or out of its range."),
   PROJECT_NOT_FOUND: kind(404, false, "The folder is not a Headgate project."),
   PROJECT_EXISTS: kind(409, false, "The folder for the new project is not empty."),
+  PROJECT_UNWRITABLE: kind(503, false, "The folder for the new project cannot be written."),
   DEFINITION_INVALID: kind(422, false, "A feature definition is wrong."),
   REGISTRY_NOT_APPLIED: kind(409, false, "The definitions have not been applied to the online store."),
   REGISTRY_CHANGE_REFUSED: kind(409, false, "The change would misread rows that are already stored."),
@@ -103,4 +105,12 @@ export class HeadgateError extends Error {
 /** The text of anything that was thrown, for putting into a sentence. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The most characters of a caller's own text that a sentence repeats. */
+const EXCERPT_CHARACTERS = 80;
+
+/** What a caller sent, short enough to be repeated in a sentence: an answer must not grow with the request. */
+export function excerpt(text: string, characters = EXCERPT_CHARACTERS): string {
+  return text.length <= characters ? text : `${text.slice(0, characters)}…`;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { globToRegExp, type ObjectStore, openObjectStore } from "./object-store.ts";
+import { type ObjectStore, openObjectStore } from "./object-store.ts";
 
 let directory: string;
 let objects: ObjectStore;
@@ -33,7 +33,7 @@ test.each([
   ["none.parquet", []],
   ["nowhere/*.parquet", []],
   ["*.parquet", ["one.parquet"]],
-  ["data/*.parquet", ["data/_SUCCESS.parquet", "data/a.parquet", "data/b.parquet"]],
+  ["data/*.parquet", ["data/a.parquet", "data/b.parquet"]],
   ["data/{a,x}.parquet", ["data/a.parquet"]],
   ["data/?.parquet", ["data/a.parquet", "data/b.parquet"]],
   ["data/dt=*/*.parquet", ["data/dt=2026-01-10/part-0.parquet"]],
@@ -70,12 +70,40 @@ test("absolute paths and file:// URLs are given back absolute", async () => {
   expect((await objects.stat(pathToFileURL(all[0]!).href)).bytes).toBe("data/a.parquet".length);
 });
 
-test("`**` crosses folders, `*` does not, and the rest is literal", () => {
-  expect(globToRegExp("a/**/c.x").test("a/c.x")).toBe(true);
-  expect(globToRegExp("a/**/c.x").test("a/b/b/c.x")).toBe(true);
-  expect(globToRegExp("a/*/c.x").test("a/b/b/c.x")).toBe(false);
-  expect(globToRegExp("a.(b)+[c]").test("a.(b)+[c]")).toBe(true);
-  expect(globToRegExp("a.b").test("aXb")).toBe(false);
+const PARTITIONS = ["data/dt=2026-01-02/hour=1/part-0.parquet", "data/dt=2026-01-10/part-0.parquet"];
+test.each([
+  ["data/dt=*", PARTITIONS],
+  ["data/dt=*/", PARTITIONS],
+  ["data/dt=*/**/*.parquet", PARTITIONS],
+  ["data/dt=*/**", PARTITIONS],
+  ["data/{dt=2026-01-02,dt=*10}/**/part-{0,{1,2}}.parquet", PARTITIONS],
+  ["data/dt=2026-01-02/_temporary/*.parquet", ["data/dt=2026-01-02/_temporary/part-0.parquet"]],
+  ["data/dt=2026-01-02/_temporary", ["data/dt=2026-01-02/_temporary/part-0.parquet"]],
+  ["./*.parquet", ["one.parquet"]],
+  ["./data///?.parquet", ["data/a.parquet", "data/b.parquet"]],
+])("partitions and what writers leave behind: %s stands for %j", async (pattern, paths) => {
+  expect(await objects.list(pattern)).toEqual(paths);
+});
+
+test.each([".", "./", "odd/.."])("the directory itself, written %s, gives whole names", async (pattern) => {
+  const paths = await objects.list(pattern);
+  expect(paths).toContain("one.parquet");
+  expect(paths).toContain("data/a.parquet");
+  expect(await objects.list(join(directory, "data//"))).toEqual(
+    (await objects.list("data")).map((path) => join(directory, path)),
+  );
+});
+
+test.each([
+  ["odd/a,*.parquet", "odd/a,b.parquet"],
+  ["odd/{*.parquet", "odd/{x.parquet"],
+  ["odd/x*}.parquet", "odd/x}.parquet"],
+  ["odd/!(*)+[y]@$^|.parquet", "odd/!(x)+[y]@$^|.parquet"],
+  ["odd/!n*.parquet", "odd/!name.parquet"],
+])("other characters stand for themselves: %s", async (pattern, path) => {
+  writeFileSync(join(directory, path), path);
+  writeFileSync(join(directory, "odd/b.parquet"), "");
+  expect(await objects.list(pattern)).toEqual([path]);
 });
 
 test("a range is read of the version that was looked at", async () => {

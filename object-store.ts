@@ -5,9 +5,10 @@
  * never mixed. Local files are what there is so far; `s3://` goes behind the same four calls.
  */
 
-import { type FileHandle, open, readdir, stat } from "node:fs/promises";
-import { resolve, sep } from "node:path";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { glob } from "tinyglobby";
 import { HeadgateError } from "./errors.ts";
 
 /** One version of a file. */
@@ -22,9 +23,10 @@ export interface ObjectVersion {
 /** Files by path. Relative paths start at the store's directory and are given back relative. */
 export interface ObjectStore {
   /**
-   * The files a path stands for, sorted by code point; none is an empty list. A glob (`*`, `?`, `**`, `{a,b}`) stands
-   * for its matches, a folder for the `.parquet` files below it, except those in names that begin with "_" or "."
-   * (what writers leave behind). `dt=2026-01-01` is a plain name.
+   * The files a path stands for, sorted by code point; none is an empty list. A folder stands for the `.parquet` files
+   * below it; a glob (`*` and `?` within a name, `**` across folders, `{a,b}`) for the files and folders it matches. Left
+   * out are names that begin with "_" or "." below that folder or the glob's fixed head: what writers leave behind. A
+   * path that is there is no glob, whatever its characters.
    */
   list(pattern: string): Promise<readonly string[]>;
   /** The current version. Throws SOURCE_NOT_FOUND. */
@@ -44,23 +46,6 @@ export function openObjectStore(options: { readonly directory: string }): Object
   });
 }
 
-/** Compiles a glob into a test of whole paths: `*` and `?` stay within a folder, `**` crosses folders. */
-export function globToRegExp(glob: string): RegExp {
-  const source = glob.replace(GLOB_TOKEN, (token) => GLOB_SOURCE[token] ?? `\\${token}`);
-  return new RegExp(`^${source}$`);
-}
-
-const GLOB_TOKEN = /\*\*\/|\*\*|[*?{},]|[.+^$()|[\]\\]/g;
-const GLOB_SOURCE: Readonly<Record<string, string>> = {
-  "**/": "(?:.*/)?",
-  "**": ".*",
-  "*": "[^/]*",
-  "?": "[^/]",
-  "{": "(?:",
-  ",": "|",
-  "}": ")",
-};
-
 function localPath(path: string): string {
   if (path.startsWith("file://")) return fileURLToPath(path);
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(path)?.[1];
@@ -71,36 +56,42 @@ function localPath(path: string): string {
   );
 }
 
-async function listFiles(directory: string, pattern: string): Promise<readonly string[]> {
-  const there = await stat(resolve(directory, pattern)).catch(() => undefined);
-  if (there?.isFile()) return [pattern];
-  if (there?.isDirectory()) {
-    const below = await filesBelow(directory, pattern.replace(/\/+$/, ""), true);
-    return below.filter((path) => path.endsWith(".parquet") && !isLeftover(path.slice(pattern.length)));
-  }
-  const plain = pattern.search(/[*?{]/);
-  if (plain < 0) return [];
-  const slash = pattern.lastIndexOf("/", plain);
+async function listFiles(directory: string, written: string): Promise<readonly string[]> {
+  const path = posix.normalize(written).replace(/(?<=.)\/$/, "");
+  const there = await stat(resolve(directory, path)).catch(() => undefined);
+  if (there?.isFile()) return [path];
+  if (there?.isDirectory()) return filesBelow(directory, path, [PARQUET_BELOW]);
+  const wildcard = path.search(/[*?{]/);
+  if (wildcard < 0) return [];
+  const slash = path.lastIndexOf("/", wildcard);
   // "/*.parquet" begins at the root, "*.parquet" at the directory itself.
-  const base = slash < 0 ? "." : slash === 0 ? "/" : pattern.slice(0, slash);
-  const recursive = pattern.includes("/", slash + 1) || pattern.includes("**");
-  const matches = globToRegExp(pattern);
-  return (await filesBelow(directory, base, recursive)).filter((path) => matches.test(path));
+  const head = slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+  const globs = alternatives(path.slice(slash + 1)).map(escapeOthers);
+  // The second kind is for the folders among the matches.
+  return filesBelow(directory, head, [...globs, ...globs.map((glob) => `${glob}/${PARQUET_BELOW}`)]);
 }
 
-async function filesBelow(directory: string, base: string, recursive: boolean): Promise<readonly string[]> {
-  const root = resolve(directory, base);
-  const entries = await readdir(root, { withFileTypes: true, recursive }).catch(() => []);
-  const head = base === "." ? "" : base === "/" ? "/" : `${base}/`;
-  const paths = entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => resolve(entry.parentPath, entry.name).slice(root === "/" ? 1 : root.length + 1));
+const PARQUET_BELOW = "**/*.parquet";
+const LEFTOVERS = ["**/_*", "**/_*/**"];
+
+/** The files that match, below a folder whose own name says nothing about them. */
+async function filesBelow(directory: string, folder: string, globs: readonly string[]): Promise<readonly string[]> {
+  const names = await glob(globs, { cwd: resolve(directory, folder), ignore: LEFTOVERS, expandDirectories: false });
+  const head = folder === "." ? "" : folder === "/" ? "/" : `${folder}/`;
   // By code point, not by locale: the order must be the same on every machine.
-  return paths.map((path) => head + path.split(sep).join("/")).sort();
+  return names.map((name) => head + name).sort();
 }
 
-function isLeftover(path: string): boolean {
-  return path.split("/").some((name) => name.startsWith("_") || name.startsWith("."));
+/** A pattern without `{a,b}`: what it stands for, each written out. Braces that hold no comma or have no pair stay. */
+function alternatives(pattern: string): readonly string[] {
+  const [braces, choices] = /\{([^{}]*,[^{}]*)\}/.exec(pattern) ?? [];
+  if (braces === undefined) return [pattern];
+  return choices!.split(",").flatMap((choice) => alternatives(pattern.replace(braces, () => choice)));
+}
+
+/** Takes their meaning from all characters that have one to tinyglobby, but `*` and `?`. */
+function escapeOthers(pattern: string): string {
+  return pattern.replace(/[\\()[\]{}!+@|^$]/g, "\\$&");
 }
 
 async function statFile(path: string, absolute: string): Promise<ObjectVersion> {

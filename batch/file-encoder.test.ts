@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { float32, int64 } from "../features/field.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
@@ -77,6 +78,26 @@ test("what goes wrong on the thread is told with its code, and the next file is 
   });
   project.write("data/good.parquet", [{ id: 1, at: T0, score: 1 }]);
   expect((await batchesOf(encoder.encode(await load("data/good.parquet")))).length).toBe(2);
+});
+
+test("a thread that fails between two files harms nobody, and the next file gets a new one", async () => {
+  const own = built.threadEncoder(project.directory);
+  const started: Worker[] = [];
+  const keep = (worker: Worker) => started.push(worker);
+  process.on("worker", keep);
+  project.write("data/between.parquet", [{ id: 1, at: T0, score: 1 }]);
+  try {
+    await batchesOf(own.encode(await load("data/between.parquet")));
+    const ended = new Promise((resolve) => started[0]!.once("exit", resolve));
+    // Not a message that it knows: its handler throws.
+    started[0]!.postMessage(null);
+    await ended;
+    expect((await batchesOf(own.encode(await load("data/between.parquet")))).length).toBe(2);
+    expect(started.length).toBe(2);
+  } finally {
+    process.off("worker", keep);
+    await own.close();
+  }
 });
 
 test("a consumer that leaves early stops the thread, and the next file gets a new one", async () => {

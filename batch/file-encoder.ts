@@ -51,22 +51,32 @@ export function threadEncoder(directory: string): FileEncoder {
     await worker?.terminate();
     worker = undefined;
   };
-  async function* encode(load: FileLoad): AsyncGenerator<RowBatch, void, undefined> {
-    worker ??= new Worker(THREAD_URL, {
+  const start = (): Worker => {
+    const started = new Worker(THREAD_URL, {
       workerData: { directory },
       resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB },
     });
+    // While a file is encoded its loop hears of an error too. Between files nothing is lost by one: the next file gets
+    // a new thread.
+    started.on("error", () => {
+      if (worker === started) worker = undefined;
+    });
+    return started;
+  };
+  async function* encode(load: FileLoad): AsyncGenerator<RowBatch, void, undefined> {
+    worker ??= start();
+    const encoding = worker;
     let done = false;
     try {
-      const messages = on(worker, "message", { close: ["exit"] });
-      worker.postMessage({ load } satisfies ToThread);
+      const messages = on(encoding, "message", { close: ["exit"] });
+      encoding.postMessage({ load } satisfies ToThread);
       for await (const [message] of messages as AsyncIterable<[FromThread]>) {
         done = "done" in message;
         if (done) return;
         if ("failed" in message) throw thrownBy(message.failed);
         if ("batch" in message) {
           yield message.batch;
-          worker.postMessage({ taken: true } satisfies ToThread);
+          encoding.postMessage({ taken: true } satisfies ToThread);
         }
       }
       throw new Error("The decoding thread ended before its file did.");

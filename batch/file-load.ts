@@ -141,6 +141,7 @@ export async function* encodeFile(load: FileLoad, objects: ObjectStore): AsyncGe
     rows: packRows(load.view.name, createRowBlock(), []),
     firstEventUs: opened.skippedFirstEventUs,
     lastEventUs: opened.skippedLastEventUs,
+    skipped: opened.file.rows - opened.rowsToRead,
     bytesRead: bytesSince(),
   };
   for (const { start, end } of opened.ranges) {
@@ -152,6 +153,7 @@ export async function* encodeFile(load: FileLoad, objects: ObjectStore): AsyncGe
 const NOTHING: RowCounts = Object.freeze({
   read: 0,
   outside: 0,
+  skipped: 0,
   superseded: 0,
   bad: 0,
   badSamples: [],
@@ -198,12 +200,28 @@ function encodeRange(
       load.nowMs,
     );
     if (!("refused" in row)) addRow(block, row);
-    else if (bad++ < BAD_SAMPLES) badSamples.push({ file: load.path, row: first + i, reason: row.refused });
+    else if (bad++ < BAD_SAMPLES) badSamples.push(badRow(load, first + i, eventTimestampUs, row.refused));
   }
   const latest = latestPerEntity(block);
   const superseded = block.keys.length - latest.length;
   const rows = packRows(load.view.name, block, latest);
-  return { rows, read: events.length, outside, superseded, bad, badSamples, firstEventUs, lastEventUs, bytesRead: 0 };
+  return {
+    ...NOTHING,
+    rows,
+    read: events.length,
+    outside,
+    superseded,
+    bad,
+    badSamples,
+    firstEventUs,
+    lastEventUs,
+  };
+}
+
+/** A bad timestamp is told by its column; what else is refused names its own. */
+function badRow({ view, path }: FileLoad, row: number, eventTimestampUs: unknown, refused: string): BadRow {
+  const column = isEventTimestampUs(eventTimestampUs) ? "" : `column "${view.source.timestampField}": `;
+  return { file: path, row, reason: column + refused };
 }
 
 function planViewColumns(file: ParquetFile, view: LoadedView): ViewColumns {
@@ -216,8 +234,8 @@ function planViewColumns(file: ParquetFile, view: LoadedView): ViewColumns {
     [
       ...joinKeys.map((name) => wanted(name, view.joinKeys[name]!)),
       ...Object.entries(view.schema).map(([name, type]) => wanted(name, type)),
-      { column: timestampField, type: timestamp() },
-      ...(createdField === undefined ? [] : [{ column: createdField, type: timestamp() }]),
+      { column: timestampField, type: timestamp(), isDeclared: false },
+      ...(createdField === undefined ? [] : [{ column: createdField, type: timestamp(), isDeclared: false }]),
     ],
     compileLocalToUtc(timezone),
   );

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { HeadgateError } from "../errors.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
-import { type LeaseHolder, takeLease } from "./lease.ts";
+import { type LeaseHolder, takeLease, thisHolder } from "./lease.ts";
 
 let control: ControlStore;
 let nowMs: number;
@@ -55,4 +56,77 @@ test("a process of this host that is gone is not waited for; one of another host
   await (await take(here)).release();
   await take({ host: "there", pid: gone });
   await expect(take(here)).rejects.toMatchObject({ code: "MATERIALIZE_RUNNING" });
+});
+
+test("a process of a like-named host that numbers its processes otherwise is waited for", async () => {
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  await take({ host: "here", pid: gone, pidNamespace: "pid:[1]" });
+  await expect(take({ ...here, pidNamespace: "pid:[2]" })).rejects.toMatchObject({ code: "MATERIALIZE_RUNNING" });
+  await (await take({ ...here, pidNamespace: "pid:[1]" })).release();
+});
+
+test("this process is named with its host and number", () => {
+  expect(thisHolder()).toMatchObject({ pid: process.pid, host: expect.any(String) });
+});
+
+describe("with a store that fails", () => {
+  /** Fails calls while `fails` says so: before they are done, or after, as a lost answer does. */
+  let fails: "never" | "before" | "after";
+  beforeEach(() => {
+    fails = "never";
+    const sound = control;
+    const away = () => new HeadgateError("STORE_UNREACHABLE", "The store is away.");
+    control = {
+      ...sound,
+      compareAndSet: async (...call) => {
+        if (fails === "before") throw away();
+        const isSet = await sound.compareAndSet(...call);
+        if (fails === "after") throw away();
+        return isSet;
+      },
+    };
+  });
+
+  test("a renewal that fails loses nothing while the lease lasts, and the next one is made", async () => {
+    const lease = await take(here);
+    fails = "before";
+    nowMs += 20_000;
+    await expect(lease.renew()).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    lease.check();
+    fails = "never";
+    nowMs += 20_000;
+    await lease.renew();
+    nowMs += 50_000;
+    await expect(take(there)).rejects.toMatchObject({ code: "MATERIALIZE_RUNNING" });
+    lease.check();
+    await lease.release();
+  });
+
+  test("renewals that fail until it has run out lose it for good", async () => {
+    const lease = await take(here);
+    fails = "before";
+    nowMs += 60_000;
+    await expect(lease.renew()).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    expect(() => lease.check()).toThrow("The store is away.");
+    fails = "never";
+    await expect(lease.renew()).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    await lease.release();
+  });
+
+  test("a renewal whose answer was lost is taken as ours by the next, and given up", async () => {
+    const lease = await take(here);
+    fails = "after";
+    nowMs += 20_000;
+    await expect(lease.renew()).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    fails = "never";
+    nowMs += 20_000;
+    await lease.renew();
+    lease.check();
+    fails = "after";
+    nowMs += 20_000;
+    await expect(lease.renew()).rejects.toMatchObject({ code: "STORE_UNREACHABLE" });
+    fails = "never";
+    await lease.release();
+    expect(await control.list("lease/")).toEqual([]);
+  });
 });

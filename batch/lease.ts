@@ -2,13 +2,16 @@
  * The right to materialize a view, held by one process at a time: a control record `lease/<view>` with its holder, a
  * token and the time it runs out.
  *
- * Every step is a compare-and-set on the record's bytes. A live holder renews at a third of the lease's length; one
- * that died is waited for until it runs out, except where its process can be seen to be gone on this very host. Clocks
- * of different hosts may differ and a paused holder may wake up late: the token is checked again before the checkpoint
- * moves, so the worst that an overlap costs is double work, since rows are newest-wins.
+ * Every step is a compare-and-set on the record's bytes. A live holder renews at a third of the lease's length, so a
+ * store may be away for the other two thirds; one that died is waited for until it runs out, except where its process
+ * can be seen to be gone on this very host. Clocks of different hosts may differ and a paused holder may wake up late:
+ * the token is checked again before the checkpoint moves, so the worst that an overlap costs is double work, since rows
+ * are newest-wins.
  */
 
 import { randomUUID } from "node:crypto";
+import { readlinkSync } from "node:fs";
+import { hostname } from "node:os";
 import { HeadgateError } from "../errors.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
 
@@ -16,6 +19,19 @@ import type { ControlStore } from "../features/store/online-store.ts";
 export interface LeaseHolder {
   readonly host: string;
   readonly pid: number;
+  /** What `pid` counts in: containers may share a host's name and number their processes each from 1. */
+  readonly pidNamespace?: string;
+}
+
+/** This process. */
+export function thisHolder(): LeaseHolder {
+  const holder = { host: hostname(), pid: process.pid };
+  try {
+    return Object.freeze({ ...holder, pidNamespace: readlinkSync("/proc/self/ns/pid") });
+  } catch {
+    // Only Linux has namespaces.
+    return Object.freeze(holder);
+  }
 }
 
 interface LeaseRecord extends LeaseHolder {
@@ -35,9 +51,12 @@ export interface LeaseOptions {
 
 /** A lease that is held. */
 export interface Lease {
-  /** Makes it last again from now. Throws MATERIALIZE_RUNNING when it is lost. */
+  /**
+   * Makes it last again from now. Throws MATERIALIZE_RUNNING when another has it, and what the store throws when it
+   * can't tell; the lease is lost by that only once it has run out.
+   */
   renew(): Promise<void>;
-  /** Throws what a renewal in the background ended in; free of I/O. */
+  /** Throws what a renewal, in the background too, has lost it by; free of I/O. */
   check(): void;
   /** Gives it up. Never throws: what can't be given up runs out. */
   release(): Promise<void>;
@@ -48,28 +67,47 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
   const { control, view, holder, ttlMs, now } = options;
   const name = `lease/${view}`;
   const token = randomUUID();
-  const bytesFrom = (nowMs: number): Buffer =>
-    Buffer.from(JSON.stringify({ ...holder, token, expires_at_ms: nowMs + ttlMs } satisfies LeaseRecord));
+  const termFrom = (nowMs: number): Term => {
+    const expiresAtMs = nowMs + ttlMs;
+    const record: LeaseRecord = { ...holder, token, expires_at_ms: expiresAtMs };
+    return { bytes: Buffer.from(JSON.stringify(record)), expiresAtMs };
+  };
 
   const before = await control.get(name);
   if (before !== undefined && stands(parse(before), holder, now())) throw running(view, parse(before));
-  let mine = bytesFrom(now());
-  if (!(await control.compareAndSet(name, before, mine))) throw running(view, parse(await control.get(name)));
+  let mine = termFrom(now());
+  if (!(await control.compareAndSet(name, before, mine.bytes))) throw running(view, parse(await control.get(name)));
 
   let lost: unknown;
-  let turn: Promise<void> = Promise.resolve();
-  const renewNow = async (): Promise<void> => {
-    const next = bytesFrom(now());
-    if (!(await control.compareAndSet(name, mine, next))) throw running(view, parse(await control.get(name)));
+  const extend = async (): Promise<void> => {
+    const next = termFrom(now());
+    if (!(await control.compareAndSet(name, mine.bytes, next.bytes))) {
+      // An earlier renewal may have been done and its answer lost: then the record is ours with other bytes.
+      const stored = await control.get(name);
+      const record = parse(stored);
+      const isOurs = record?.token === token && (await control.compareAndSet(name, stored, next.bytes));
+      if (!isOurs) {
+        lost = running(view, record?.token === token ? undefined : record);
+        throw lost;
+      }
+    }
     mine = next;
   };
+  const renewNow = async (): Promise<void> => {
+    if (lost !== undefined) throw lost;
+    try {
+      await extend();
+    } catch (cause) {
+      if (now() >= mine.expiresAtMs) lost ??= cause;
+      throw cause;
+    }
+  };
+  let turn: Promise<void> = Promise.resolve();
   // One at a time, for each needs the bytes that the one before has put.
   const renew = (): Promise<void> => {
-    turn = turn.then(renewNow);
-    turn.catch((cause: unknown) => {
-      lost ??= cause;
-    });
-    return turn;
+    const renewed = turn.then(renewNow);
+    turn = renewed.catch(() => {});
+    return renewed;
   };
   const timer = setInterval(() => void renew().catch(() => {}), Math.ceil(ttlMs / 3));
   timer.unref();
@@ -80,19 +118,31 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     },
     release: async () => {
       clearInterval(timer);
-      await turn.catch(() => {});
-      await control.compareAndSet(name, mine, undefined).catch(() => {});
+      await turn;
+      await giveUp(control, name, token).catch(() => {});
     },
   });
+}
+
+/** The record as last confirmed by the store. */
+interface Term {
+  readonly bytes: Buffer;
+  readonly expiresAtMs: number;
+}
+
+/** Reads it first: a renewal whose answer was lost leaves other bytes than the last confirmed. */
+async function giveUp(control: ControlStore, name: string, token: string): Promise<void> {
+  const stored = await control.get(name);
+  if (parse(stored)?.token === token) await control.compareAndSet(name, stored, undefined);
 }
 
 function stands(record: LeaseRecord | undefined, self: LeaseHolder, nowMs: number): boolean {
   return record !== undefined && record.expires_at_ms > nowMs && !isGone(record, self);
 }
 
-/** True only where it is certain: another process of this host that no longer exists. */
-function isGone({ host, pid }: LeaseRecord, self: LeaseHolder): boolean {
-  if (host !== self.host || pid === self.pid) return false;
+/** True only where it is certain: another process of this host and its numbering that no longer exists. */
+function isGone({ host, pid, pidNamespace }: LeaseRecord, self: LeaseHolder): boolean {
+  if (host !== self.host || pidNamespace !== self.pidNamespace || pid === self.pid) return false;
   try {
     process.kill(pid, 0);
     return false;

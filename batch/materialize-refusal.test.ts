@@ -124,6 +124,31 @@ test.each([
   expect(await project.stored()).toEqual({});
 });
 
+test.each(["score", "customer_id"])(
+  "%s as the timestamp is to be cast: no type can be declared for it",
+  async (column) => {
+    await open([scoreView("scores", "data/*.parquet", { timestampField: column })]);
+    project.write("data/a.parquet", snapshot(1, 3));
+    const { error } = await project.runView({ range: ALL });
+    expect(error).toMatchObject({
+      code: "PARQUET_COLUMN_TYPE",
+      detail: expect.stringMatching(/timestamp can't take without loss; cast the column to TIMESTAMP where/),
+    });
+  },
+);
+
+test("a null timestamp is told by its column, in whole sentences", async () => {
+  await open();
+  project.write("data/a.parquet", [{ id: 1, at: null, score: 1 }]);
+  const { error } = await project.runView({ range: ALL });
+  expect(error).toMatchObject({
+    code: "TOO_MANY_BAD_ROWS",
+    detail: expect.stringMatching(
+      /^1 of 1 row of .* column "event_ts": the timestamp is null; .*[^.]\. Repair the files/,
+    ),
+  });
+});
+
 test("one unreadable file among many stops the view before a row is written", async () => {
   await open();
   project.write("data/a.parquet", snapshot(1, 3));

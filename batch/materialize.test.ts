@@ -47,6 +47,10 @@ describe.each(Object.keys(STORES))("on %s", (kind) => {
     expect(accounted(report)).toBe(70);
     const stored = await project.stored();
     expect(Object.keys(stored).length).toBe(30);
+    const origins = await project.store.control.list("origin/");
+    expect(origins.length).toBe(1);
+    const origin = JSON.parse(Buffer.from((await project.store.control.get(origins[0]!))!).toString());
+    expect(origin).toMatchObject({ view: "scores", files: ["data/a.parquet", "data/b.parquet"], file_count: 2 });
     expect(stored["customer_id=7"]).toStrictEqual({
       score: Math.fround(7.2),
       at: hours(2),
@@ -94,10 +98,10 @@ describe.each(Object.keys(STORES))("on %s", (kind) => {
       4,
     );
     const first = await project.runView({ range: { incremental: true, endUs: hours(30) } });
-    expect(first).toMatchObject({ rows_read: 12, rows_outside: 0 });
+    expect(first).toMatchObject({ rows_read: 12, rows_outside: 0, rows_skipped: 8 });
     // 30 h less the ttl of 5 h: the row groups of 0, 10 and 20 h are skipped by their statistics.
     const second = await project.runView({ range: { incremental: true, endUs: hours(35) } });
-    expect(second).toMatchObject({ rows_read: 4, rows_written: 4 });
+    expect(second).toMatchObject({ rows_read: 4, rows_skipped: 16, rows_written: 4 });
     const third = await project.runView({ range: ALL });
     expect(third).toMatchObject({ rows_read: 8, rows_written: 4, rows_equal: 4 });
     expect((await project.stored())["customer_id=0"]).toMatchObject({ at: hours(40) });

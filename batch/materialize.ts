@@ -6,7 +6,6 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { channel } from "node:diagnostics_channel";
 import { HeadgateError } from "../errors.ts";
 import { type AppliedRegistry, requireApplied } from "../features/applied-registry.ts";
 import type { FeatureView } from "../features/feature-view.ts";
@@ -41,8 +40,6 @@ export interface MaterializeOptions {
   readonly rangeRows?: number;
 }
 
-const VIEW_DONE = channel("headgate:materialize-view");
-
 /**
  * Materializes. Throws before anything is read: VIEW_NOT_FOUND, SOURCE_NOT_FOUND for a view without a file source,
  * REGISTRY_NOT_APPLIED. Whatever goes wrong later is in the report of its view.
@@ -66,7 +63,6 @@ export async function materialize(options: MaterializeOptions): Promise<Material
       definition: fingerprintOf([line, registry.canonical.featureView[view.name]]),
       rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
     });
-    if (VIEW_DONE.hasSubscribers) VIEW_DONE.publish({ report, atMs: now() });
     reports.push(report);
   }
   const ok = reports.length === views.length && reports.every((report) => report.status === "done");

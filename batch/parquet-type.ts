@@ -158,12 +158,15 @@ export function canTake({ value, list }: ParquetColumn, type: FieldType): boolea
   return list === type.list && TAKES[type.kind](value);
 }
 
-/** What to do about a column that can't be taken: a clause that begins with a verb. */
-export function nextStep(column: ParquetColumn, type: FieldType): string {
+/**
+ * What to do about a column that can't be taken: a clause that begins with a verb. `isDeclared` is false where no one
+ * declares the type, as of a source's timestamps, so that another can't be declared.
+ */
+export function nextStep(column: ParquetColumn, type: FieldType, isDeclared = true): string {
   const kinds = (Object.keys(TAKES) as ScalarKind[]).filter((kind) => TAKES[kind](column.value));
   const declared = kinds[0] === undefined ? undefined : column.list ? `array(${kinds[0]}())` : `${kinds[0]}()`;
   const cast = `cast the column to ${CAST[type.kind]}${type.list ? " lists" : ""} where the file is written`;
-  return declared === undefined ? cast : `declare ${declared}, or ${cast}`;
+  return declared === undefined || !isDeclared ? cast : `declare ${declared}, or ${cast}`;
 }
 
 const CAST: Readonly<Record<ScalarKind, string>> = {

@@ -62,6 +62,8 @@ export interface ParquetFile {
 export interface WantedColumn {
   readonly column: string;
   readonly type: FieldType;
+  /** False where the type is not the project's to declare. Default true. */
+  readonly isDeclared?: boolean;
 }
 
 /** A wanted column that the file has and that fits. */
@@ -125,7 +127,7 @@ export function planColumns(
   toUtc: LocalToUtc,
 ): readonly PlannedColumn[] {
   const byName = new Map(file.columns.map((column) => [column.name, column]));
-  return wanted.map(({ column: name, type }) => {
+  return wanted.map(({ column: name, type, isDeclared }) => {
     const column = byName.get(name);
     if (column === undefined) {
       throw new HeadgateError(
@@ -136,7 +138,7 @@ export function planColumns(
     if (!canTake(column, type)) {
       throw new HeadgateError(
         "PARQUET_COLUMN_TYPE",
-        `${file.source.path}: column "${name}" is ${columnTypeName(column)}, which ${typeName(type)} can't take without loss; ${nextStep(column, type)}.`,
+        `${file.source.path}: column "${name}" is ${columnTypeName(column)}, which ${typeName(type)} can't take without loss; ${nextStep(column, type, isDeclared)}.`,
       );
     }
     return { column, convert: compileConvert(column, type, toUtc) };

@@ -1,21 +1,21 @@
 /**
  * The latest row of each entity among some, sorted by key.
  *
- * "Latest" is the row's own order (event, created, …, position), so this and the store can't disagree. The reduction is
+ * "Latest" is what newest is to a store (event, created, …, position, values), so this and the store can't disagree. The reduction is
  * per batch, not per load: what it leaves over is one write more that the store decides the same way, and memory stays
  * bounded by the batch. Sorted, because stores that keep keys in order load sorted batches about twice as fast.
  */
 
-import { compareRowOrder } from "../features/row-order.ts";
+import { compareRows } from "../features/row-order.ts";
 import { type RowBlock, rowBytes } from "./row-batch.ts";
 
-/** The rows of a block that a store would be left with, by their place in it, sorted by key; of equal orders the later one. */
+/** The rows of a block that a store would be left with, by their place in it, sorted by key; of equal ones the later. */
 export function latestPerEntity(block: RowBlock): readonly number[] {
   const { keys } = block;
   const latest = new Map<string, number>();
   for (let row = 0; row < keys.length; row++) {
     const other = latest.get(keys[row]!);
-    if (other === undefined || compareRowOrder(rowBytes(block, row), rowBytes(block, other)) >= 0) {
+    if (other === undefined || compareRows(rowBytes(block, row), rowBytes(block, other)) >= 0) {
       latest.set(keys[row]!, row);
     }
   }

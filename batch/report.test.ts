@@ -21,6 +21,11 @@ test("one line says what became of every row", () => {
   );
 });
 
+test("rows of row groups that were not read are outside too", () => {
+  const report1 = report({ files: 1, rows_read: 3, rows_written: 2, rows_outside: 1, rows_skipped: 4 });
+  expect(formatViewReport(report1)).toContain("scores: 7 rows of 1 file (2 written, 5 outside the interval) in");
+});
+
 test("nothing new, a failure and an abort are told as such", () => {
   expect(formatViewReport(report({ files_skipped: 3 }))).toBe(
     "scores: nothing new; materialized to 2026-11-22T02:00:00.000Z.",

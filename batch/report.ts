@@ -20,6 +20,8 @@ export interface LoadCounts {
   rows_superseded: number;
   /** Read, but of another time than the interval's. */
   rows_outside: number;
+  /** Not read, and not among rows_read: by its statistics all of their row group is of another time. */
+  rows_skipped: number;
   rows_bad: number;
   /** The first bad rows; `row` is the row number in the file, from 0. */
   bad_samples: readonly BadRow[];
@@ -58,6 +60,7 @@ export function emptyCounts(): LoadCounts {
     rows_equal: 0,
     rows_superseded: 0,
     rows_outside: 0,
+    rows_skipped: 0,
     rows_bad: 0,
     bad_samples: [],
     bytes_read: 0,
@@ -69,6 +72,7 @@ export function emptyCounts(): LoadCounts {
 export function addBatch(counts: LoadCounts, batch: RowCounts): void {
   counts.rows_read += batch.read;
   counts.rows_outside += batch.outside;
+  counts.rows_skipped += batch.skipped;
   counts.rows_superseded += batch.superseded;
   counts.rows_bad += batch.bad;
   counts.bad_samples = [...counts.bad_samples, ...batch.badSamples].slice(0, BAD_SAMPLES);
@@ -98,17 +102,18 @@ function summary(report: ViewReport): string {
   if (report.error !== undefined) return `${view}: ${status}. ${report.error.detail} [${report.error.code}]`;
   if (status === "aborted") return `${view}: stopped after ${rows(report.rows_read)}; the checkpoint has not moved.`;
   if (report.files === 0) return `${view}: nothing new; materialized to ${report.checkpoint}.`;
+  const outside = report.rows_outside + report.rows_skipped;
   const parts = [
     `${count(report.rows_written)} written`,
     ...[report.rows_equal && `${count(report.rows_equal)} there already`],
     ...[report.rows_stale && `${count(report.rows_stale)} older than the store's`],
     ...[report.rows_superseded && `${count(report.rows_superseded)} superseded`],
-    ...[report.rows_outside && `${count(report.rows_outside)} outside the interval`],
+    ...[outside && `${count(outside)} outside the interval`],
     ...[report.rows_bad && `${count(report.rows_bad)} bad`],
   ].filter((part) => typeof part === "string");
   const files = report.files === 1 ? "1 file" : `${count(report.files)} files`;
   const rate = `${seconds.toFixed(1)} s, ${count(report.rows_per_second)} rows/s`;
-  return `${view}: ${rows(report.rows_read)} of ${files} (${parts.join(", ")}) in ${rate}; materialized to ${report.checkpoint}.`;
+  return `${view}: ${rows(report.rows_read + report.rows_skipped)} of ${files} (${parts.join(", ")}) in ${rate}; materialized to ${report.checkpoint}.`;
 }
 
 /** A whole number with separators. */
@@ -116,6 +121,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-function rows(value: number): string {
+/** "1 row", "2,000 rows". */
+export function rows(value: number): string {
   return value === 1 ? "1 row" : `${count(value)} rows`;
 }

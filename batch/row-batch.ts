@@ -25,6 +25,8 @@ export interface RowCounts {
   readonly read: number;
   /** Outside of the interval. */
   readonly outside: number;
+  /** Not read, for their row groups lie outside of the interval. */
+  readonly skipped: number;
   /** Older than another row of the same entity in the same batch. */
   readonly superseded: number;
   readonly bad: number;

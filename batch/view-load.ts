@@ -19,12 +19,14 @@ import { type LoadedFile, loadedFile, moveCheckpoint, type ReadCheckpoint, readC
 import { type FileEncoder, inlineEncoder, THREADS_WORK, threadEncoder } from "./file-encoder.ts";
 import type { LoadedView } from "./file-load.ts";
 import { type Lease, type LeaseHolder, takeLease } from "./lease.ts";
-import { addBatch, addOutcomes, count, emptyCounts, type LoadCounts, type ViewReport } from "./report.ts";
+import { addBatch, addOutcomes, count, emptyCounts, type LoadCounts, rows, type ViewReport } from "./report.ts";
 import { unpackRows } from "./row-batch.ts";
 import { type MaterializeRange, type PlannedFile, planView } from "./view-plan.ts";
 
 /** Rows given to the store at once: between two such writes an abort and a lost lease are noticed. */
 const WRITE_ROWS = 16_384;
+/** The most files that a row's origin names; the record of a run with more is this long and tells their number. */
+const ORIGIN_FILES = 20;
 /** From so many rows on, a thread of its own repays its start of about 0.2 s. */
 const THREAD_ROWS = 100_000;
 
@@ -140,7 +142,8 @@ async function loadUnderLease(
   const inThread = THREADS_WORK && plan.rowsToRead >= THREAD_ROWS;
   const encoder = (inThread ? threadEncoder : inlineEncoder)(options.projectDirectory);
   try {
-    const underWay = { lease, counts, encoder, loadedView, rowsTotal: plan.rowsToRead, startMs };
+    const originId = toRead.length === 0 ? 0 : await recordOrigin(store.control, originOf(options, toRead));
+    const underWay = { lease, counts, encoder, loadedView, originId, rowsTotal: plan.rowsToRead, startMs };
     for (const file of toRead) {
       files.set(file.path, await loadFile(options, underWay, file));
       counts.files++;
@@ -154,11 +157,19 @@ async function loadUnderLease(
   await moveTo(options, before, files);
 }
 
+/** What a row tells of where it is from. One for all files of a run, because the store keeps each for ever. */
+function originOf({ run, view }: ViewLoadOptions, files: readonly PlannedFile[]): Parameters<typeof recordOrigin>[1] {
+  const paths = files.map(({ path }) => path);
+  if (paths.length === 1) return { run, view: view.name, file: paths[0]! };
+  return { run, view: view.name, files: paths.slice(0, ORIGIN_FILES), file_count: paths.length };
+}
+
 interface LoadUnderWay {
   readonly lease: Lease;
   readonly counts: LoadCounts;
   readonly encoder: FileEncoder;
   readonly loadedView: LoadedView;
+  readonly originId: number;
   readonly rowsTotal: number;
   readonly startMs: number;
 }
@@ -166,12 +177,11 @@ interface LoadUnderWay {
 /** Loads one file; returns what the checkpoint is to know of it. */
 async function loadFile(
   options: ViewLoadOptions,
-  { lease, counts, encoder, loadedView, rowsTotal, startMs }: LoadUnderWay,
+  { lease, counts, encoder, loadedView, originId, rowsTotal, startMs }: LoadUnderWay,
   { path, version, known, interval }: PlannedFile,
 ): Promise<LoadedFile | undefined> {
   const { store, settings, applied, signal, rangeRows } = options;
   const events = { firstEventUs: Number.POSITIVE_INFINITY, lastEventUs: Number.NEGATIVE_INFINITY };
-  const originId = await recordOrigin(store.control, { run: options.run, file: path });
   const batches = encoder.encode({
     view: loadedView,
     applied,
@@ -190,10 +200,10 @@ async function loadFile(
     addBatch(counts, batch);
     // So many that the rows to come can't make up for them.
     checkBadRows(options, counts, rowsTotal);
-    for (const rows of unpackRows(batch.rows, WRITE_ROWS)) {
+    for (const slice of unpackRows(batch.rows, WRITE_ROWS)) {
       signal?.throwIfAborted();
       lease.check();
-      addOutcomes(counts, await store.write(rows));
+      addOutcomes(counts, await store.write(slice));
     }
     options.onProgress?.({ view: loadedView.name, rowsRead: counts.rows_read, rowsTotal, startMs, ended: false });
     signal?.throwIfAborted();
@@ -206,7 +216,7 @@ function checkBadRows({ view, settings }: ViewLoadOptions, counts: LoadCounts, o
   const first = counts.bad_samples[0]!;
   throw new HeadgateError(
     "TOO_MANY_BAD_ROWS",
-    `${count(counts.rows_bad)} of ${count(ofRows)} rows of feature view "${view.name}" can't be taken, more than maxBadRows (${Number((settings.maxBadRows * 100).toPrecision(6))}%) allows. The first is row ${first.row} of ${first.file}: ${first.reason}. Repair the files, or raise maxBadRows.`,
+    `${count(counts.rows_bad)} of ${rows(ofRows)} of feature view "${view.name}" can't be taken, more than maxBadRows (${Number((settings.maxBadRows * 100).toPrecision(6))}%) allows. The first is row ${first.row} of ${first.file}: ${first.reason.replace(/\.$/, "")}. Repair the files, or raise maxBadRows.`,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { type Config, loadConfig } from "../config.ts";
-import { ERRORS, HeadgateError, reasonOf } from "../errors.ts";
+import { ERRORS, type ErrorCode, HeadgateError, reasonOf } from "../errors.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import type { Registry } from "../features/registry.ts";
@@ -26,6 +26,14 @@ export interface CommandContext {
 /** Exit codes. */
 export const EXIT = Object.freeze({ done: 0, failed: 1, usage: 2 });
 
+/** What is wrong with the words of a command line, not with the work they ask for. */
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([
+  "USAGE",
+  "INTERVAL_INVALID",
+  "VIEW_NOT_FOUND",
+  "ENTITY_KEY_INVALID",
+]);
+
 /** Answers with text for people, or the same as JSON. */
 export function answer(context: CommandContext, body: JsonValue, text: string): void {
   context.stdout.write(`${context.json ? writeJson(body) : text}\n`);
@@ -38,7 +46,7 @@ export function fail(context: Pick<CommandContext, "json" | "stderr">, thrown: u
   const told = { error: { code, title: ERRORS[code].sentence, detail } };
   context.stderr.write(context.json ? `${JSON.stringify(told)}\n` : `headgate: ${detail} [${code}]\n`);
   if (code === "INTERNAL" && thrown instanceof Error && !context.json) context.stderr.write(`${thrown.stack}\n`);
-  return code === "USAGE" ? EXIT.usage : EXIT.failed;
+  return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
 }
 
 /** A project opened for one piece of work. */

@@ -1,5 +1,6 @@
 /** `headgate features list | describe | get`: what there is, and "why this value?". */
 
+import { loadConfig } from "../config.ts";
 import { HeadgateError } from "../errors.ts";
 import { describeFeatures, describeView, entityOfQuery, findView } from "../features/catalog.ts";
 import { formatDuration } from "../features/duration.ts";
@@ -7,14 +8,14 @@ import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import { typeName } from "../features/field.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
-import { viewJoinKeys } from "../features/registry.ts";
+import { type Registry, viewJoinKeys } from "../features/registry.ts";
 import { inspectRow, type RowInspection, type TierRow } from "../features/row-inspection.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
 import { answer, type CommandContext, EXIT, table, withProject } from "./command.ts";
 
 /** Lists the views and services of the project's definitions. */
 export async function listFeatures(context: CommandContext): Promise<number> {
-  const registry = await loadFeatureRepository(context.projectDirectory);
+  const registry = await loadDefinitions(context);
   const rows = [...registry.views.values()].map((view) => [
     view.name,
     Object.keys(viewJoinKeys(view)).join(", ") || "(none)",
@@ -29,9 +30,15 @@ export async function listFeatures(context: CommandContext): Promise<number> {
 
 /** Describes one view. */
 export async function describeFeature(context: CommandContext, name: string): Promise<number> {
-  const view = findView(await loadFeatureRepository(context.projectDirectory), name);
+  const view = findView(await loadDefinitions(context), name);
   answer(context, describeView(view), viewText(view));
   return EXIT.done;
+}
+
+/** The definitions of a folder that is a project. */
+async function loadDefinitions(context: CommandContext): Promise<Registry> {
+  const { projectDirectory } = await loadConfig(context.projectDirectory, context.environment);
+  return loadFeatureRepository(projectDirectory);
 }
 
 /** Shows one entity's row: what serving answers and what every tier holds. */

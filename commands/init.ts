@@ -4,14 +4,14 @@
  */
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
-import { HeadgateError } from "../errors.ts";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { HeadgateError, reasonOf } from "../errors.ts";
 import { packageManifest, packageRoot } from "../package-root.ts";
 import { answer, type CommandContext, EXIT } from "./command.ts";
 
 const COPIED = ["features", "models", "data", "prepare.mjs", "headgate.config.ts"];
 
-/** Makes the project. Throws PROJECT_EXISTS when the folder holds anything, USAGE for a name that can't be a project's. */
+/** Makes the project. Throws PROJECT_EXISTS when the folder holds anything, PROJECT_UNWRITABLE, USAGE for a name that can't be a project's. */
 export async function init(context: CommandContext, directory: string): Promise<number> {
   const target = resolve(directory);
   const name = basename(target);
@@ -21,17 +21,7 @@ export async function init(context: CommandContext, directory: string): Promise<
       `"${name}" can't be a project's name; use letters, digits, "_" and "-", such as "shop".`,
     );
   }
-  if (existsSync(target) && readdirSync(target).length > 0) {
-    throw new HeadgateError("PROJECT_EXISTS", `${target} is not empty. Name a new folder, or empty this one.`);
-  }
-  const template = join(packageRoot(), "examples", "churn");
-  mkdirSync(target, { recursive: true });
-  for (const entry of COPIED) cpSync(join(template, entry), join(target, entry), { recursive: true });
-  const config = readFileSync(join(target, "headgate.config.ts"), "utf8");
-  writeFileSync(join(target, "headgate.config.ts"), config.replace('project: "churn"', `project: "${name}"`));
-  for (const [file, content] of Object.entries(projectFiles(name))) {
-    writeFileSync(join(target, file), content);
-  }
+  writeProject(target, name);
   const shown = relative(process.cwd(), target) || ".";
   const next = ["npm install", "npm start"];
   const text = `Made ${shown}. Next:\n\n  cd ${shown}\n${next.map((line) => `  ${line}\n`).join("")}`;
@@ -39,7 +29,53 @@ export async function init(context: CommandContext, directory: string): Promise<
   return EXIT.done;
 }
 
-function projectFiles(name: string): Readonly<Record<string, string>> {
+function writeProject(target: string, name: string): void {
+  try {
+    if (existsSync(target) && readdirSync(target).length > 0) {
+      throw new HeadgateError("PROJECT_EXISTS", `${target} is not empty. Name a new folder, or empty this one.`);
+    }
+    copyTemplate(target, name);
+  } catch (thrown) {
+    if (thrown instanceof HeadgateError) throw thrown;
+    throw new HeadgateError(
+      "PROJECT_UNWRITABLE",
+      `${target} can't be written: ${reasonOf(thrown)}. Name a folder that you may write.`,
+      thrown,
+    );
+  }
+}
+
+function copyTemplate(target: string, name: string): void {
+  const template = join(packageRoot(), "examples", "churn");
+  mkdirSync(target, { recursive: true });
+  for (const entry of COPIED) cpSync(join(template, entry), join(target, entry), { recursive: true });
+  const config = readFileSync(join(target, "headgate.config.ts"), "utf8");
+  writeFileSync(join(target, "headgate.config.ts"), config.replace('project: "churn"', `project: "${name}"`));
+  for (const [file, content] of Object.entries(projectFiles(target, name))) {
+    writeFileSync(join(target, file), content);
+  }
+}
+
+/** The version to ask npm for: the very tarball that this package was installed from, where it was one. */
+function headgateVersion(target: string, version: string): string {
+  const modules = dirname(resolve(packageRoot()));
+  try {
+    const lock = JSON.parse(readFileSync(join(modules, ".package-lock.json"), "utf8")) as InstalledPackages;
+    const [, tarball] = /^file:(.+\.tgz)$/.exec(lock.packages["node_modules/headgate"]?.resolved ?? "") ?? [];
+    const path = tarball === undefined ? undefined : resolve(dirname(modules), tarball);
+    if (path !== undefined && existsSync(path)) return `file:${relative(target, path)}`;
+  } catch {
+    // Not installed by npm: a checkout, or another installer, which keeps no such file.
+  }
+  return `^${version}`;
+}
+
+/** As far as it is used, npm's record of what it installed. */
+interface InstalledPackages {
+  readonly packages: Readonly<Record<string, { readonly resolved?: string } | undefined>>;
+}
+
+function projectFiles(target: string, name: string): Readonly<Record<string, string>> {
   const { version, dependencies } = packageManifest();
   const manifest = {
     name: name.toLowerCase(),
@@ -49,7 +85,7 @@ function projectFiles(name: string): Readonly<Record<string, string>> {
       start: "node prepare.mjs && headgate apply && headgate materialize-incremental now && headgate serve",
     },
     dependencies: {
-      headgate: `^${version}`,
+      headgate: headgateVersion(target, version),
       hyparquet: dependencies.hyparquet,
       "hyparquet-writer": dependencies["hyparquet-writer"],
     },
@@ -59,7 +95,7 @@ function projectFiles(name: string): Readonly<Record<string, string>> {
     ".npmrc":
       "# onnxruntime-node's install script downloads a GPU library nobody here needs; every CPU binary is in the package.\nignore-scripts=true\n",
     ".gitignore": "node_modules/\n.headgate/\n",
-    "tsconfig.json": `${JSON.stringify({ compilerOptions: { module: "nodenext", target: "es2023", strict: true, noEmit: true, skipLibCheck: true } }, null, 2)}\n`,
+    "tsconfig.json": `${JSON.stringify({ compilerOptions: { module: "nodenext", target: "es2023", strict: true, noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true } }, null, 2)}\n`,
     "README.md": readme(name),
   };
 }

@@ -1,7 +1,7 @@
 /** `headgate materialize` and `materialize-incremental`: files into the online store, with progress, until done or interrupted. */
 
-import { hostname } from "node:os";
 import { parseInstantUs, parseInterval } from "../batch/interval.ts";
+import { thisHolder } from "../batch/lease.ts";
 import { materialize } from "../batch/materialize.ts";
 import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport } from "../batch/report.ts";
@@ -46,14 +46,16 @@ function run(context: CommandContext, range: MaterializeRange, flags: Materializ
       projectDirectory: config.projectDirectory,
       range,
       settings: { ...config, maxBadRows: maxBadRows ?? config.maxBadRows },
-      holder: { host: hostname(), pid: process.pid },
+      holder: thisHolder(),
       now: context.now,
       signal: interrupted.signal,
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
       ...(flags.views === undefined ? {} : { views: flags.views.split(",").map((name) => name.trim()) }),
     });
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-    answer(context, report as unknown as JsonValue, report.views.map(formatViewReport).join("\n"));
+    const lines = (ok: boolean) => report.views.filter((view) => (view.status === "done") === ok).map(formatViewReport);
+    if (context.json || lines(true).length > 0) answer(context, report as unknown as JsonValue, lines(true).join("\n"));
+    if (!context.json) for (const line of lines(false)) context.stderr.write(`${line}\n`);
     return report.ok ? EXIT.done : EXIT.failed;
   });
 }

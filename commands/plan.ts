@@ -22,7 +22,11 @@ export function plan(context: CommandContext, options: { readonly check: boolean
 export function apply(context: CommandContext): Promise<number> {
   return withProject(context, async ({ config, registry, store }) => {
     const gitCommit = gitCommitOf(config.projectDirectory);
-    const changes = await applyRegistry(store.control, registry, { gitCommit, nowMs: context.now() });
+    const changes = await applyRegistry(store.control, registry, {
+      project: config.project,
+      gitCommit,
+      nowMs: context.now(),
+    });
     const told = changes.length === 0 ? ["Nothing to apply."] : changes.map(changeText);
     const commit = gitCommit === undefined ? "no git commit" : `commit ${gitCommit}`;
     const done = `${told.join("\n")}\nApplied: registry ${registry.fingerprint}, ${commit}, in ${store.address}.`;

@@ -1,6 +1,7 @@
 /** `headgate serve`: the gateway, until SIGTERM or SIGINT. */
 
 import { loadConfig } from "../config.ts";
+import { reasonOf } from "../errors.ts";
 import { parseEntityKey } from "../features/entity-key.ts";
 import { toJson, writeJson } from "../features/json-value.ts";
 import { viewsOf } from "../features/read-plan.ts";
@@ -17,7 +18,10 @@ export async function serve(context: CommandContext): Promise<number> {
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
   });
-  const body = await exampleRequest(gateway);
+  const body = await exampleRequest(gateway).catch((thrown: unknown) => {
+    context.stderr.write(`headgate: no example request could be made: ${reasonOf(thrown)}\n`);
+    return undefined;
+  });
   if (context.json) {
     context.stdout.write(`${JSON.stringify({ url: gateway.url, example: body ?? null })}\n`);
   } else {
@@ -36,8 +40,8 @@ function welcome(gateway: Gateway, project: string, body: string | undefined): s
   });
   const request =
     body === undefined
-      ? "No row is stored yet: run headgate materialize-incremental now."
-      : `Try:\n\n  curl -s ${gateway.url}/predict -H 'content-type: application/json' -d '${body}'\n`;
+      ? "There is no row to make an example of; headgate materialize-incremental now loads what the views' files hold."
+      : `Try:\n\n  curl -s ${gateway.url}/predict -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}'\n`;
   return `Headgate serves ${project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${models.join("\n")}\n\n${request}\n`;
 }
 

@@ -3,7 +3,7 @@
  * the entity that a query such as `customer_id=17` names.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 import { parseJoinKey, sortedJoinKeys } from "./entity-key.ts";
 import type { FeatureView } from "./feature-view.ts";
 import { typeNames } from "./field.ts";
@@ -49,7 +49,7 @@ export function findView(registry: Registry, name: string): FeatureView {
   const view = registry.views.get(name);
   if (view !== undefined) return view;
   const known = [...registry.views.keys()].join(", ");
-  throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${name}"; there are ${known}.`);
+  throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${excerpt(name)}"; there are ${known}.`);
 }
 
 /** The entity that query texts name: `customer_id=17`. Throws ENTITY_KEY_INVALID naming a missing, extra or wrong one. */
@@ -59,7 +59,8 @@ export function entityOfQuery(view: FeatureView, query: Readonly<Record<string, 
   const extra = Object.keys(query).find((name) => !names.includes(name));
   const missing = names.find((name) => !Object.hasOwn(query, name));
   if (extra !== undefined || missing !== undefined) {
-    const problem = missing === undefined ? `"${extra}" is not a join key` : `join key "${missing}" is missing`;
+    const problem =
+      missing === undefined ? `"${excerpt(extra ?? "")}" is not a join key` : `join key "${missing}" is missing`;
     const example = names.map((name) => `${name}=…`).join("&");
     throw new HeadgateError(
       "ENTITY_KEY_INVALID",

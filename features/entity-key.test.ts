@@ -88,6 +88,18 @@ describe("a join key from a URL's text", () => {
       expect(() => parseJoinKey("id", int64(), text), text).toThrow(/"id" must be an int64/);
     }
   });
+
+  test("takes a timestamp as µs or as RFC 3339, bytes in either base64", () => {
+    const dayUs = Date.UTC(2026, 10, 22) * 1_000;
+    for (const text of [String(dayUs), "2026-11-22", "2026-11-22T01:00:00+01:00"]) {
+      expect(parseJoinKey("at", timestamp(), text)).toBe(dayUs);
+    }
+    for (const text of ["_wA", "_wA=", "/wA", "/wA="]) {
+      expect(parseJoinKey("id", bytes(), text)).toEqual(new Uint8Array([255, 0]));
+    }
+    expect(() => parseJoinKey("at", timestamp(), "yesterday")).toThrow(/"at" must be a timestamp, not "yesterday"/);
+    expect(() => parseJoinKey("id", bytes(), "A")).toThrow(/"id" must be a bytes, not "A"/);
+  });
 });
 
 function show(entity: readonly unknown[]): unknown {

@@ -9,6 +9,7 @@
  */
 
 import { HeadgateError } from "../errors.ts";
+import { parseBase64 } from "./base64.ts";
 import {
   type Accept,
   canonicalInteger,
@@ -18,6 +19,8 @@ import {
   REFUSED,
   type Schema,
 } from "./field.ts";
+import { shown } from "./shown.ts";
+import { parseTimestampValueUs } from "./timestamp.ts";
 
 /** The longest key that is stored, in bytes: LMDB's limit less room for the view's name. */
 export const ENTITY_KEY_MAX_BYTES = 1_500;
@@ -60,16 +63,23 @@ export function parseEntityKey(key: string, joinKeys: Schema): Record<string, Fe
   return Object.freeze(entity);
 }
 
-/** A join key's value from the text of a URL or a command line. Throws ENTITY_KEY_INVALID. */
+const parseInteger = (text: string) => (/^-?\d{1,19}$/.test(text) ? canonicalInteger(BigInt(text)) : undefined);
+
+const PARSE_TEXT: Partial<Record<FieldType["kind"], (text: string) => unknown>> = {
+  int32: parseInteger,
+  int64: parseInteger,
+  timestamp: (text) => parseInteger(text) ?? parseTimestampValueUs(text),
+  bool: (text) => (text === "true" ? true : text === "false" ? false : undefined),
+  bytes: parseBase64,
+};
+
+/**
+ * A join key's value from the text of a URL or a command line: as the key has it, or as JSON does (a timestamp in
+ * RFC 3339, bytes in base64). Throws ENTITY_KEY_INVALID.
+ */
 export function parseJoinKey(name: string, type: FieldType, text: string): FeatureValue {
-  let value: unknown = text;
-  if (type.kind === "int32" || type.kind === "int64" || type.kind === "timestamp") {
-    value = /^-?\d{1,19}$/.test(text) ? canonicalInteger(BigInt(text)) : text;
-  } else if (type.kind === "bool") {
-    value = text === "true" ? true : text === "false" ? false : text;
-  } else if (type.kind === "bytes") {
-    value = /^[A-Za-z0-9_-]*$/.test(text) ? new Uint8Array(Buffer.from(text, "base64url")) : text;
-  }
+  const parse = PARSE_TEXT[type.kind];
+  const value = parse === undefined ? text : (parse(text) ?? text);
   const taken = compileAccept(type)(value);
   if (taken === REFUSED || taken === null) throw refusal(name, type, text);
   return taken;
@@ -118,13 +128,6 @@ function refusal(name: string, type: FieldType, value: unknown): HeadgateError {
     "ENTITY_KEY_INVALID",
     `Join key "${name}" must be ${article(type.kind)}, not ${shown(value)}.`,
   );
-}
-
-/** Lists and objects only by their kind: a hostile one can be too deep to be written out. */
-function shown(value: unknown): string {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
-  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function article(kind: string): string {

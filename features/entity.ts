@@ -3,7 +3,7 @@
  * which a source's rows and a request's entities meet.
  */
 
-import { checkName, type Definition, define, require } from "./definition.ts";
+import { checkOptions, checkSchema, type Definition, define, refuseUnless } from "./definition.ts";
 import { type FieldType, type Schema, typeName } from "./field.ts";
 
 /** A declared entity. */
@@ -19,9 +19,10 @@ export function entity<const Keys extends Schema>(
   name: string,
   options: { readonly joinKeys: Keys; readonly description?: string },
 ): Entity<Keys> {
-  const joinKeys = Object.entries(options.joinKeys ?? {});
-  require(joinKeys.length > 0, `entity "${name}" has no join key; add joinKeys: { ${name}_id: int64() }.`);
-  for (const [key, type] of joinKeys) checkJoinKey(name, key, type);
+  const what = `entity "${name}"`;
+  checkOptions(what, options, ["joinKeys", "description"]);
+  checkSchema(what, options.joinKeys, "join key", "joinKeys");
+  for (const [key, type] of Object.entries(options.joinKeys)) checkJoinKey(what, key, type);
   return define({
     kind: "entity",
     name,
@@ -30,10 +31,9 @@ export function entity<const Keys extends Schema>(
   });
 }
 
-function checkJoinKey(entityName: string, key: string, type: FieldType): void {
-  checkName(`entity "${entityName}" join key`, key);
-  require(!type.list &&
-    KEY_KINDS.has(
-      type.kind,
-    ), `entity "${entityName}": join key "${key}" is ${typeName(type)}; use int32, int64, string, bool, bytes or timestamp.`);
+function checkJoinKey(what: string, key: string, type: FieldType): void {
+  refuseUnless(
+    !type.list && KEY_KINDS.has(type.kind),
+    `${what}: join key "${key}" is ${typeName(type)}; use int32, int64, string, bool, bytes or timestamp.`,
+  );
 }

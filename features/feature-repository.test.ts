@@ -29,6 +29,22 @@ describe("the feature repository", () => {
     expect([...registry.entities.keys()]).toEqual(["customer"]);
   });
 
+  test("takes definitions in default exports and in lists too", async () => {
+    write("features/customer.ts", CUSTOMER.replace("export const customer =", "export default"));
+    write(
+      "features/views.ts",
+      `import { featureView, int64 } from "headgate"; import customer from "./customer.ts";
+      export const all = ["a", "b"].map((name) => featureView(name, { entities: [customer], schema: { x: int64() } }));`,
+    );
+    write(
+      "features/default-list.ts",
+      `import { requestSource, int64 } from "headgate"; export default [requestSource("cart", { y: int64() })];`,
+    );
+    const registry = await loadFeatureRepository(project);
+    expect([...registry.entities.keys(), ...registry.views.keys()]).toEqual(["customer", "a", "b"]);
+    expect([...registry.requestSources.keys()]).toEqual(["cart"]);
+  });
+
   test("leaves tests and declarations alone", async () => {
     write("features/customer.ts", CUSTOMER);
     write("features/customer.test.ts", `throw new Error("loaded a test");`);
@@ -42,6 +58,11 @@ describe("the feature repository", () => {
       "an import of what is not there",
       `import { y } from "./nowhere.ts"; export const x = y;`,
       /features\/broken\.ts: .*nowhere/,
+    ],
+    [
+      "a misspelt import",
+      `import { featureVeiw } from "headgate"; export const x = featureVeiw("x", {});`,
+      /features\/broken\.ts: .*Is headgate's export spelt right: "featureVeiw"\?/,
     ],
     [
       "a refused declaration",

@@ -1,9 +1,10 @@
 /**
  * The feature repository: the user's folder of definition files, loaded as they are, TypeScript without a build step.
  *
- * Every export of every .ts file under `features/` that a declaration function made belongs to the registry. Files are
- * read in the order of their names; helpers that export no definition are fine. jiti compiles and caches nothing on
- * disk, and resolves "headgate" to this very package, so that a project needs no install of its own to be loaded.
+ * Every export of every .ts file under `features/` that a declaration function made belongs to the registry, the
+ * default export and the members of exported lists included. Files are read in the order of their names; helpers that
+ * export no definition are fine. jiti compiles and caches nothing on disk, and resolves "headgate" to this very
+ * package, so that a project needs no install of its own to be loaded.
  */
 
 import { existsSync } from "node:fs";
@@ -57,8 +58,11 @@ async function definitionsOf(
   try {
     exports = await load(file);
   } catch (cause) {
-    throw new HeadgateError("DEFINITION_INVALID", `${shownFile}: ${reasonOf(cause)}`, cause);
+    const reason = reasonOf(cause);
+    const misspelt = /_headgate\.(\w+)/.exec(reason)?.[1];
+    const hint = misspelt === undefined ? "" : `. Is headgate's export spelt right: "${misspelt}"?`;
+    throw new HeadgateError("DEFINITION_INVALID", `${shownFile}: ${reason}${hint}`, cause);
   }
-  const values = Object.values(exports).filter(isDefinition);
+  const values = Object.values(exports).flat().filter(isDefinition);
   return values.map((definition) => ({ definition, file: shownFile }));
 }

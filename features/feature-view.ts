@@ -4,10 +4,11 @@
  * different views. A view without entities holds one row for the whole project.
  */
 
-import { checkName, type Definition, define, require } from "./definition.ts";
+import { checkDefinition, checkOptions, checkSchema, type Definition, define, refuseUnless } from "./definition.ts";
 import { parseDurationMs } from "./duration.ts";
 import type { Entity } from "./entity.ts";
 import type { RowOf, Schema } from "./field.ts";
+import { shown } from "./shown.ts";
 import type { FileSource, KafkaSource } from "./source.ts";
 
 /** A declared feature view. */
@@ -31,6 +32,8 @@ export interface FeatureSelection {
   readonly fields: readonly string[];
 }
 
+const OPTIONS = ["entities", "schema", "ttl", "source", "stream", "description"];
+
 /** Declares a feature view. Throws DEFINITION_INVALID. */
 export function featureView<const S extends Schema>(
   name: string,
@@ -44,8 +47,14 @@ export function featureView<const S extends Schema>(
   },
 ): FeatureView<S> {
   const what = `feature view "${name}"`;
-  require(Array.isArray(options.entities), `${what} needs entities: [] (an empty list for a project-wide row).`);
-  checkSchema(what, options.schema, joinKeysOf(options.entities));
+  checkOptions(what, options, OPTIONS);
+  refuseUnless(Array.isArray(options.entities), `${what} needs entities: [] (an empty list for a project-wide row).`);
+  for (const [i, entity] of options.entities.entries()) checkDefinition(`${what}: entities[${i}]`, entity, ["entity"]);
+  checkSchema(what, options.schema);
+  const joinKeys = joinKeysOf(options.entities);
+  const both = Object.keys(options.schema).find((field) => Object.hasOwn(joinKeys, field));
+  refuseUnless(both === undefined, `${what}: "${both}" is a join key and can't be a field as well.`);
+  checkSources(what, options, { ...joinKeys, ...options.schema });
   const view: FeatureView<S> = {
     kind: "featureView",
     name,
@@ -63,10 +72,10 @@ export function featureView<const S extends Schema>(
 /** Checks names against a schema. Throws DEFINITION_INVALID that lists what there is. */
 export function selection(from: Definition, schema: Schema, fields: readonly string[]): FeatureSelection {
   for (const field of fields) {
-    require(Object.hasOwn(
-      schema,
-      field,
-    ), `${from.kind} "${from.name}" has no field "${field}"; it has ${Object.keys(schema).join(", ")}.`);
+    refuseUnless(
+      Object.hasOwn(schema, field),
+      `${from.kind} "${from.name}" has no field "${field}"; it has ${Object.keys(schema).join(", ")}.`,
+    );
   }
   return Object.freeze({ from, fields: Object.freeze(fields.length === 0 ? Object.keys(schema) : [...fields]) });
 }
@@ -76,11 +85,23 @@ export function joinKeysOf(entities: readonly Entity[]): Schema {
   return Object.assign({}, ...entities.map((entity) => entity.joinKeys));
 }
 
-function checkSchema(what: string, schema: Schema, joinKeys: Schema): void {
-  const names = Object.keys(schema ?? {});
-  require(names.length > 0, `${what} has no field; add schema: { name: float32() }.`);
-  for (const field of names) {
-    checkName(`${what} field`, field);
-    require(!Object.hasOwn(joinKeys, field), `${what}: "${field}" is a join key and can't be a field as well.`);
-  }
+function checkSources(
+  what: string,
+  { source, stream }: { readonly source?: FileSource; readonly stream?: KafkaSource },
+  columns: Schema,
+): void {
+  refuseUnless(
+    source === undefined || source?.kind === "file",
+    `${what}: source is ${shown(source)}; write fileSource({ path, timestampField }).`,
+  );
+  refuseUnless(
+    stream === undefined || stream?.kind === "kafka",
+    `${what}: stream is ${shown(stream)}; write kafkaSource({ topic, timestampField }).`,
+  );
+  const unknown = Object.keys(source?.columns ?? {}).find((name) => !Object.hasOwn(columns, name));
+  const known = Object.keys(columns).join(", ");
+  refuseUnless(
+    unknown === undefined,
+    `${what}: columns names "${unknown}", which is none of its fields; it has ${known}.`,
+  );
 }

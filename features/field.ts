@@ -50,8 +50,17 @@ export const timestamp = (): FieldType<number | bigint> => scalar("timestamp");
 
 /** A list of a scalar type: `array(float32())`. */
 export function array<Value>(element: FieldType<Value>): FieldType<readonly (Value | null)[]> {
-  if (element.list) throw new TypeError("array() takes a scalar type: lists of lists are not stored.");
+  if (!isFieldType(element) || element.list) {
+    throw new TypeError("array() takes a scalar type, as in array(float32()): lists of lists are not stored.");
+  }
   return Object.freeze({ kind: element.kind, list: true });
+}
+
+/** True for what the functions above make. */
+export function isFieldType(value: unknown): value is FieldType {
+  if (typeof value !== "object" || value === null) return false;
+  const { kind, list } = value as Partial<FieldType>;
+  return typeof list === "boolean" && typeof kind === "string" && Object.hasOwn(ACCEPT, kind);
 }
 
 /** The type as it is written in messages and records: "int64", "array(float32)". */

@@ -14,6 +14,14 @@ test("a text has one id, another text another, and an id gives its text back", a
   expect(await readInterned(control, "t", 3)).toBeUndefined();
 });
 
+test("an id that holds another text is passed over, never taken for this one", async () => {
+  const { control } = openMemoryStore();
+  await control.compareAndSet("t/1", undefined, Buffer.from("a text whose counter was lost"));
+  expect(await intern(control, "t", "b")).toBe(2);
+  expect(await readInterned(control, "t", 1)).toBe("a text whose counter was lost");
+  expect(await readInterned(control, "t", 2)).toBe("b");
+});
+
 test("many at once still agree on one id a text", async () => {
   const { control } = openMemoryStore();
   const texts = Array.from({ length: 60 }, (_, i) => `text ${i % 6}`);

@@ -17,16 +17,27 @@ export async function intern(control: ControlStore, table: string, text: string)
   const hash = createHash("sha256").update(text).digest("base64url").slice(0, 22);
   const known = await readNumber(control, `${table}.id/${hash}`);
   if (known !== undefined) return known;
-  const id = await takeNextId(control, table);
-  await control.compareAndSet(`${table}/${id}`, undefined, Buffer.from(text));
-  const first = await control.compareAndSet(`${table}.id/${hash}`, undefined, Buffer.from(String(id)));
-  return first ? id : (await readNumber(control, `${table}.id/${hash}`))!;
+  const id = await recordText(control, table, text);
+  const isFirst = await control.compareAndSet(`${table}.id/${hash}`, undefined, Buffer.from(String(id)));
+  return isFirst ? id : (await readNumber(control, `${table}.id/${hash}`))!;
 }
 
 /** The text of an id; undefined when there is none. */
 export async function readInterned(control: ControlStore, table: string, id: number): Promise<string | undefined> {
   const record = await control.get(`${table}/${id}`);
   return record === undefined ? undefined : Buffer.from(record).toString("utf8");
+}
+
+/** An id that is taken although the counter says it is free is passed over: its text belongs to somebody's rows. */
+async function recordText(control: ControlStore, table: string, text: string): Promise<number> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const id = await takeNextId(control, table);
+    if (await control.compareAndSet(`${table}/${id}`, undefined, Buffer.from(text))) return id;
+  }
+  throw new HeadgateError(
+    "CONTROL_CONFLICT",
+    `"${table}.next" in the online store is behind the ids that "${table}" holds; every try moves it on. Try again.`,
+  );
 }
 
 async function takeNextId(control: ControlStore, table: string): Promise<number> {

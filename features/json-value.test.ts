@@ -10,6 +10,8 @@ test.each([
   [bytes(), "/wA=", new Uint8Array([255, 0])],
   [timestamp(), "2026-11-22T00:00:00Z", Date.UTC(2026, 10, 22) * 1_000],
   [array(timestamp()), ["2026-11-22T00:00:00Z", null], [Date.UTC(2026, 10, 22) * 1_000, null]],
+  [bytes(), "_wA", new Uint8Array([255, 0])],
+  [timestamp(), "9999-12-31T23:59:59.999999Z", 253402300799999999n],
   [string(), null, null],
 ] as [FieldType, unknown, unknown][])("JSON for %j: %s is taken", (type, json, value) => {
   expect(compileFromJson(type)(json)).toEqual(value);
@@ -21,6 +23,8 @@ test.each([
   [int64(), "17"],
   [int64(), "NaN"],
   [bytes(), "%"],
+  [bytes(), "AAAAA"],
+  [bytes(), "_wA=="],
   [bytes(), 1],
   [timestamp(), "yesterday"],
 ] as [FieldType, unknown][])("JSON for %j: %s is refused", (type, json) => {
@@ -34,6 +38,9 @@ test("values are written exactly", () => {
     [float64(), -0 as never, "-0"],
     [float64(), Number.NaN as never, '"NaN"'],
     [timestamp(), (Date.UTC(2026, 10, 22) * 1_000 + 7) as never, '"2026-11-22T00:00:00.000007Z"'],
+    [timestamp(), 253402300799999999n as never, '"9999-12-31T23:59:59.999999Z"'],
+    [timestamp(), -(2n ** 55n + 1n) as never, '"0828-04-17T00:49:41.036031Z"'],
+    [timestamp(), (2n ** 62n) as never, "4611686018427387904"],
     [bytes(), new Uint8Array([255, 0]) as never, '"/wA="'],
     [array(float64()), [1, null, Number.POSITIVE_INFINITY] as never, '[1,null,"Infinity"]'],
   ];

@@ -4,8 +4,9 @@
  * timestamps are RFC 3339 in UTC. A text that only looks like a number is refused.
  */
 
+import { parseBase64 } from "./base64.ts";
 import { type Accept, compileAccept, type FeatureValue, type FieldType, REFUSED } from "./field.ts";
-import { formatTimestampUs, parseTimestampUs } from "./timestamp.ts";
+import { formatTimestampValueUs, parseTimestampValueUs } from "./timestamp.ts";
 
 /** A value that writeJson can write: JSON's own kinds, and bigint for integers past 2^53. */
 export type JsonValue =
@@ -37,11 +38,8 @@ const fromJsonFloat = (value: unknown): unknown =>
 const FROM_JSON: Partial<Record<FieldType["kind"], (value: unknown) => unknown>> = {
   float32: fromJsonFloat,
   float64: fromJsonFloat,
-  bytes: (value) => {
-    if (typeof value !== "string") return value;
-    return /^[A-Za-z0-9+/]*={0,2}$/.test(value) ? new Uint8Array(Buffer.from(value, "base64")) : REFUSED;
-  },
-  timestamp: (value) => (typeof value === "string" ? (parseTimestampUs(value) ?? REFUSED) : value),
+  bytes: (value) => (typeof value === "string" ? (parseBase64(value) ?? REFUSED) : value),
+  timestamp: (value) => (typeof value === "string" ? (parseTimestampValueUs(value) ?? REFUSED) : value),
 };
 
 /** A value of a type as JSON. */
@@ -49,7 +47,7 @@ export function toJson(type: FieldType, value: FeatureValue): JsonValue {
   if (value === null) return null;
   if (Array.isArray(value)) return value.map((one) => toJson(type, one));
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  if (type.kind === "timestamp" && typeof value === "number") return formatTimestampUs(value);
+  if (type.kind === "timestamp") return formatTimestampValueUs(value as number | bigint);
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   return value as JsonValue;
 }

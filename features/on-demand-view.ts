@@ -3,7 +3,8 @@
  * is the same offline and online. The function sees null for whatever is not PRESENT and decides what that means.
  */
 
-import { checkName, type Definition, define, require } from "./definition.ts";
+import { types } from "node:util";
+import { checkDefinition, checkOptions, checkSchema, type Definition, define, refuseUnless } from "./definition.ts";
 import { type FeatureSelection, type FeatureView, selection } from "./feature-view.ts";
 import type { RowOf, Schema } from "./field.ts";
 import type { RequestSource } from "./source.ts";
@@ -41,17 +42,31 @@ export function onDemandFeatureView<const Inputs extends readonly TransformInput
   },
 ): OnDemandFeatureView<S> {
   const what = `on-demand feature view "${name}"`;
-  require(options.inputs.length > 0, `${what} has no input; add inputs: [a view or a requestSource].`);
-  require(typeof options.transform === "function", `${what} needs transform: (row) => ({ … }).`);
+  checkOptions(what, options, ["inputs", "schema", "transform", "description"]);
+  refuseUnless(
+    Array.isArray(options.inputs) && options.inputs.length > 0,
+    `${what} has no input; add inputs: [a view or a requestSource].`,
+  );
+  refuseUnless(typeof options.transform === "function", `${what} needs transform: (row) => ({ … }).`);
+  refuseUnless(
+    !types.isAsyncFunction(options.transform) && !types.isGeneratorFunction(options.transform),
+    `${what}: transform is asynchronous or a generator; it must give its features at once. Write transform: (row) => ({ … }).`,
+  );
+  for (const [i, input] of options.inputs.entries()) {
+    checkDefinition(`${what}: inputs[${i}]`, input, ["featureView", "requestSource"]);
+  }
+  checkSchema(what, options.schema);
   const seen = new Map<string, string>();
   for (const input of options.inputs) {
     for (const field of Object.keys(input.schema)) {
       const other = seen.get(field);
-      require(other === undefined, `${what}: both "${other}" and "${input.name}" have a field "${field}"; rename one.`);
+      refuseUnless(
+        other === undefined,
+        `${what}: both "${other}" and "${input.name}" have a field "${field}"; rename one.`,
+      );
       seen.set(field, input.name);
     }
   }
-  for (const field of Object.keys(options.schema)) checkName(`${what} field`, field);
   const view: OnDemandFeatureView<S> = {
     kind: "onDemandFeatureView",
     name,

@@ -60,12 +60,12 @@ export interface PlannedTransform {
   readonly name: string;
   readonly transform: (row: Record<string, FeatureValue>) => RowOf<Schema>;
   readonly inputs: readonly { readonly name: string; readonly slot: number }[];
-  /** Undefined slot: computed but not asked for. */
+  /** Every field of the view; slot undefined: computed, checked, and not asked for. */
   readonly outputs: readonly {
     readonly name: string;
     readonly accept: Accept;
     readonly type: FieldType;
-    readonly slot: number;
+    readonly slot: number | undefined;
   }[];
 }
 
@@ -80,6 +80,8 @@ export interface ReadPlan {
   readonly joinKeys: Schema;
   readonly keys: readonly PlannedKey[];
   readonly requestFields: readonly PlannedRequestField[];
+  /** The names of requestFields. */
+  readonly requestNames: ReadonlySet<string>;
   readonly transforms: readonly PlannedTransform[];
 }
 
@@ -90,6 +92,7 @@ export function compileReadPlan(service: FeatureService, maxAgeMs = Number.POSIT
   const views = [...slots.originsOf("featureView")] as FeatureView[];
   const sources = [...slots.originsOf("requestSource")] as RequestSource[];
   const planned = views.map((view, index) => planView(view, index, maxAgeMs, slots));
+  const requestFields = sources.flatMap((source) => planRequestFields(source, slots));
   return Object.freeze({
     service: service.name,
     columns: Object.freeze(
@@ -99,7 +102,8 @@ export function compileReadPlan(service: FeatureService, maxAgeMs = Number.POSIT
     viewCount: views.length,
     joinKeys: Object.freeze(Object.assign({}, ...views.map(viewJoinKeys))),
     keys: planKeys(views, planned),
-    requestFields: sources.flatMap((source) => planRequestFields(source, slots)),
+    requestFields,
+    requestNames: new Set(requestFields.map((field) => field.name)),
     transforms,
   });
 }
@@ -127,8 +131,8 @@ class Slots {
     return slot;
   }
 
-  has(origin: FeatureOrigin, field: string): boolean {
-    return this.taken.get(origin)?.has(field) ?? false;
+  find(origin: FeatureOrigin, field: string): number | undefined {
+    return this.taken.get(origin)?.get(field);
   }
 
   fieldsOf(origin: FeatureOrigin): readonly [string, number][] {
@@ -149,9 +153,12 @@ function planTransform(view: OnDemandFeatureView, slots: Slots): PlannedTransfor
   const inputs = view.inputs.flatMap((input) =>
     Object.keys(input.schema).map((name) => ({ name, slot: slots.of(input, name) })),
   );
-  const outputs = Object.entries(view.schema)
-    .filter(([name]) => slots.has(view, name))
-    .map(([name, type]) => ({ name, type, accept: compileAccept(type), slot: slots.of(view, name) }));
+  const outputs = Object.entries(view.schema).map(([name, type]) => ({
+    name,
+    type,
+    accept: compileAccept(type),
+    slot: slots.find(view, name),
+  }));
   return Object.freeze({
     name: view.name,
     transform: view.transform as unknown as PlannedTransform["transform"],

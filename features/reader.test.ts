@@ -171,10 +171,35 @@ describe("a service", () => {
     await expect(read(store, featureService("s", [thrower]), [{}], { basket_value: 1 })).rejects.toThrow(
       /"bad" threw: boom/,
     );
-    const texter = bad((() => ({ x: "1" })) as () => never);
-    await expect(read(store, featureService("s", [texter]), [{}], { basket_value: 1 })).rejects.toThrow(
-      /gave string for "x", which is float64/,
-    );
+  });
+
+  const boom = () => Promise.reject(new Error("nobody hears this"));
+  test.each([
+    ["another type", () => ({ x: "1" }), /gave "1" for "x", which is float64/],
+    ["a promise", boom, /gave a promise/],
+    ["nothing", () => undefined, /gave undefined; return an object/],
+    ["a list", () => [1], /gave a list of 1; return an object/],
+    ["less than it declares", () => ({}), /gave nothing for "x"; return null/],
+    ["undefined for null", () => ({ x: undefined }), /gave nothing for "x"; return null/],
+    ["what only its prototype has", () => Object.create({ x: 1 }), /gave nothing for "x"/],
+    ["more than it declares", () => ({ x: 1, y: 2 }), /gave "y", which its schema does not have; it has x/],
+  ])("a transform that gives %s is told by name", async (_, transform, sentence) => {
+    const view = onDemandFeatureView("bad", {
+      inputs: [cart],
+      schema: { x: float64() },
+      transform: transform as never,
+    });
+    const { store } = await openProject(cart, view);
+    await expect(read(store, featureService("s", [view]), [{}], { basket_value: 1 })).rejects.toMatchObject({
+      code: "TRANSFORM_FAILED",
+      message: expect.stringMatching(sentence),
+    });
+  });
+
+  test("with nothing to take from the request binds nothing anew", () => {
+    const plan = compileReadPlan(featureService("s", [spend]));
+    expect(bindContext(plan, undefined)).toBe(bindContext(plan, {}));
+    expect(() => bindContext(plan, { basket: 1 })).toThrow(/takes nothing from the request/);
   });
 });
 
@@ -198,6 +223,40 @@ describe("rows of another schema", () => {
   test("with a field of another type count as missing, never as garbage", async () => {
     const vector = await rewrite({ a: int64(), b: float32() }, [1, 2], { a: int64(), b: int64() });
     expect(vector).toEqual({ values: [null, null], statuses: ["NOT_FOUND", "NOT_FOUND"] });
+  });
+});
+
+describe("a row whose schema the store lacks", () => {
+  test("counts as missing for this read only, and its schema is asked for once at a time", async () => {
+    const { store, write } = await openProject(customer, spend);
+    await write(spend, [1], [3, 1.5]);
+    let asked = 0;
+    let isCaughtUp = false;
+    const control = {
+      ...store.control,
+      get: (name: string) => {
+        if (name.startsWith("schema/")) asked++;
+        return isCaughtUp ? store.control.get(name) : Promise.resolve(undefined);
+      },
+    };
+    const reader = createFeatureReader(
+      store,
+      new StoredSchemas(control),
+      compileReadPlan(featureService("s", [spend])),
+    );
+    const readTwice = async () =>
+      (await Promise.all([0, 1].map(() => reader.read([{ customer_id: 1 }], [], NOW)))).map(([one]) => one!.values);
+    expect(await readTwice()).toEqual([
+      [null, null],
+      [null, null],
+    ]);
+    expect(asked).toBe(1);
+    isCaughtUp = true;
+    expect(await readTwice()).toEqual([
+      [3, 1.5],
+      [3, 1.5],
+    ]);
+    expect(asked).toBe(2);
   });
 });
 

@@ -7,10 +7,11 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
 import { type FeatureValue, REFUSED, typeName } from "./field.ts";
-import type { PlannedKey, PlannedTransform, PlannedView, ReadPlan } from "./read-plan.ts";
+import { runTransform } from "./on-demand-run.ts";
+import type { PlannedKey, PlannedView, ReadPlan } from "./read-plan.ts";
 import { readSchemaId } from "./row-codec.ts";
 import { isTombstone, readEventTimestampUs } from "./row-order.ts";
 import type { EntityRows, OnlineStore, ReadRequest, StoredRow } from "./store/online-store.ts";
@@ -117,13 +118,17 @@ export function createFeatureReader(
   });
 }
 
+const NOTHING_TO_BIND: readonly FeatureValue[] = Object.freeze([]);
+
 /** Takes the request features of a context, in plan order. Throws CONTEXT_INVALID naming the missing, unknown or wrong one. */
 export function bindContext(
   plan: ReadPlan,
   context: Readonly<Record<string, unknown>> | undefined,
 ): readonly FeatureValue[] {
+  if (context !== undefined) checkContextNames(plan, context);
+  if (plan.requestFields.length === 0) return NOTHING_TO_BIND;
   const given = context ?? {};
-  const values = plan.requestFields.map((field) => {
+  return plan.requestFields.map((field) => {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
     const taken = value === undefined ? REFUSED : field.accept(value);
     if (taken !== REFUSED) return taken;
@@ -133,16 +138,17 @@ export function bindContext(
       `context.${field.name} ${problem}; feature service "${plan.service}" takes it from the request ("${field.source}").`,
     );
   });
-  const names = new Set(plan.requestFields.map((field) => field.name));
-  for (const name of Object.keys(given)) {
-    if (names.has(name)) continue;
-    const known = names.size === 0 ? "takes nothing from the request" : `takes ${[...names].join(", ")}`;
-    throw new HeadgateError(
-      "CONTEXT_INVALID",
-      `context.${name} is unknown; feature service "${plan.service}" ${known}.`,
-    );
-  }
-  return values;
+}
+
+function checkContextNames(plan: ReadPlan, context: Readonly<Record<string, unknown>>): void {
+  const names = plan.requestNames;
+  const unknown = Object.keys(context).find((name) => !names.has(name));
+  if (unknown === undefined) return;
+  const known = names.size === 0 ? "takes nothing from the request" : `takes ${[...names].join(", ")}`;
+  throw new HeadgateError(
+    "CONTEXT_INVALID",
+    `context.${excerpt(unknown)} is unknown; feature service "${plan.service}" ${known}.`,
+  );
 }
 
 function isWhole(found: readonly (EntityRows | undefined)[]): found is readonly EntityRows[] {
@@ -217,7 +223,9 @@ function placeRow(
   nowMs: number,
 ): ViewRead {
   const decoded = row === undefined ? DELETED : decodedOf(row, schemas);
-  if (decoded === DELETED) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
+  if (decoded === undefined) publishIncompatible(view.name, "unknown");
+  if (decoded === DELETED || decoded === undefined)
+    return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
   const sources = sourcesOf(view, decoded.schema, projections);
   if (sources === null) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
   const { eventTimestampUs, values } = decoded;
@@ -232,14 +240,16 @@ function placeRow(
   return { status: fresh ? STATUS.PRESENT : STATUS.OUTSIDE_MAX_AGE, eventTimestampUs, tier };
 }
 
-function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded | typeof DELETED {
+/** Undefined, and not kept, for a row whose schema the store lacks: the next read asks for it again. */
+function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded | typeof DELETED | undefined {
   row.decoded ??= decode(row.bytes, schemas);
-  return row.decoded as Decoded | typeof DELETED;
+  return row.decoded as Decoded | typeof DELETED | undefined;
 }
 
-function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DELETED {
+function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DELETED | undefined {
   if (isTombstone(bytes)) return DELETED;
-  const schema = schemas.get(readSchemaId(bytes))!;
+  const schema = schemas.get(readSchemaId(bytes));
+  if (schema === undefined) return undefined;
   return { eventTimestampUs: readEventTimestampUs(bytes), schema, values: schema.decode(bytes) };
 }
 
@@ -249,10 +259,12 @@ function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Project
     sources = projectionOf(schema, view.name, view.wanted) ?? null;
     projections.set(schema, sources);
   }
-  if (sources === null && incompatibleRow.hasSubscribers) {
-    incompatibleRow.publish({ view: view.name, schema: schema.fingerprint });
-  }
+  if (sources === null) publishIncompatible(view.name, schema.fingerprint);
   return sources;
+}
+
+function publishIncompatible(view: string, schema: string): void {
+  if (incompatibleRow.hasSubscribers) incompatibleRow.publish({ view, schema });
 }
 
 function placeContext(vector: FeatureVector, plan: ReadPlan, context: readonly FeatureValue[]): void {
@@ -260,31 +272,5 @@ function placeContext(vector: FeatureVector, plan: ReadPlan, context: readonly F
     const { slot } = plan.requestFields[i]!;
     vector.values[slot] = context[i]!;
     vector.statuses[slot] = context[i] === null ? STATUS.NULL_VALUE : STATUS.PRESENT;
-  }
-}
-
-function runTransform(vector: FeatureVector, plan: PlannedTransform): void {
-  const row: Record<string, FeatureValue> = {};
-  for (const { name, slot } of plan.inputs) row[name] = vector.values[slot]!;
-  let computed: Record<string, unknown>;
-  try {
-    computed = plan.transform(row);
-  } catch (cause) {
-    throw new HeadgateError(
-      "TRANSFORM_FAILED",
-      `On-demand feature view "${plan.name}" threw: ${reasonOf(cause)}`,
-      cause,
-    );
-  }
-  for (const { name, accept, type, slot } of plan.outputs) {
-    const taken = accept(computed?.[name] ?? null);
-    if (taken === REFUSED) {
-      throw new HeadgateError(
-        "TRANSFORM_FAILED",
-        `On-demand feature view "${plan.name}" gave ${typeof computed[name]} for "${name}", which is ${typeName(type)}.`,
-      );
-    }
-    vector.values[slot] = taken;
-    vector.statuses[slot] = taken === null ? STATUS.NULL_VALUE : STATUS.PRESENT;
   }
 }

@@ -25,10 +25,26 @@ const NOTHING: CanonicalDefinitions = Object.freeze({
   featureService: {},
 });
 
-/** The changes from `applied` (undefined: nothing yet) to `next`, in order of kind and name. */
+/**
+ * What the stored rows of a view hold: its join keys, and every field that was ever recorded for it with its type. It
+ * outlives the removal of a field or of the view, as the rows do.
+ */
+export interface StoredRowShape {
+  readonly joinKeys: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** The shape of rows by view. */
+export type StoredRowShapes = Readonly<Record<string, StoredRowShape>>;
+
+/**
+ * The changes from `applied` (undefined: nothing yet) to `next`, in order of kind and name; `rows` tells what is stored
+ * and decides what is refused.
+ */
 export function diffRegistry(
   applied: CanonicalDefinitions | undefined,
   next: CanonicalDefinitions,
+  rows: StoredRowShapes = {},
 ): readonly RegistryChange[] {
   const changes: RegistryChange[] = [];
   for (const kind of Object.keys(NOTHING) as DefinitionKind[]) {
@@ -36,19 +52,26 @@ export function diffRegistry(
     const after = next[kind];
     for (const name of [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()) {
       const change = diffDefinition(kind, name, before[name], after[name]);
-      if (change !== undefined) changes.push(change);
+      if (change === undefined) continue;
+      const stored = kind === "featureView" && change.action !== "remove" ? rows[name] : undefined;
+      const refused = stored === undefined ? undefined : refusal(name, stored, rowShapeOf(after[name]));
+      changes.push(refused === undefined ? change : { ...change, refused });
     }
   }
   return changes;
+}
+
+/** The shape of the rows that a view's canonical definition describes. */
+export function rowShapeOf(view: unknown): StoredRowShape {
+  const { join_keys: joinKeys, schema: fields } = view as Record<string, Record<string, string>>;
+  return { joinKeys: joinKeys!, fields: fields! };
 }
 
 function diffDefinition(kind: DefinitionKind, name: string, from: unknown, to: unknown): RegistryChange | undefined {
   if (from === undefined) return { action: "add", kind, name, details: [] };
   if (to === undefined) return { action: "remove", kind, name, details: [] };
   const details = diffValues("", from, to);
-  if (details.length === 0) return undefined;
-  const refused = kind === "featureView" ? refusal(name, details) : undefined;
-  return { action: "change", kind, name, details, ...(refused === undefined ? {} : { refused }) };
+  return details.length === 0 ? undefined : { action: "change", kind, name, details };
 }
 
 type Details = RegistryChange["details"];
@@ -56,28 +79,33 @@ type Details = RegistryChange["details"];
 function diffValues(path: string, from: unknown, to: unknown): Details {
   if (isRecord(from) && isRecord(to)) {
     const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-    return keys.flatMap((key) => diffValues(path === "" ? key : `${path}.${key}`, from[key], to[key]));
+    const members = keys.flatMap((key) => diffValues(path === "" ? key : `${path}.${key}`, from[key], to[key]));
+    // The order of fields is the order of a row's values; nothing else of a definition has one.
+    return path === "schema" ? [...members, ...diffOrder(path, from, to)] : members;
   }
   return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ path, from, to }];
+}
+
+function diffOrder(path: string, from: Record<string, unknown>, to: Record<string, unknown>): Details {
+  const before = Object.keys(from).filter((key) => Object.hasOwn(to, key));
+  const after = Object.keys(to).filter((key) => Object.hasOwn(from, key));
+  return before.join() === after.join() ? [] : [{ path, from: before.join(", "), to: after.join(", ") }];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function refusal(name: string, details: Details): string | undefined {
-  for (const { path, from, to } of details) {
-    if (path.startsWith("schema.") && from !== undefined && to !== undefined) {
-      const field = path.slice("schema.".length);
-      return `Stored rows hold "${field}" as ${from}; they can't be read as ${to}. Add a field of another name, or a view "${name}_v2", load it, and move the models over.`;
-    }
-    if (path.startsWith("join_keys")) {
-      return `Stored rows are kept under other join keys (${path}: ${show(from)} → ${show(to)}); nothing would find them. Declare a view "${name}_v2", load it, and move the models over.`;
-    }
+function refusal(name: string, stored: StoredRowShape, next: StoredRowShape): string | undefined {
+  for (const key of new Set([...Object.keys(stored.joinKeys), ...Object.keys(next.joinKeys)])) {
+    const [from, to] = [stored.joinKeys[key], next.joinKeys[key]];
+    if (from === to) continue;
+    return `Stored rows are kept under other join keys (join_keys.${key}: ${from ?? "none"} → ${to ?? "none"}); nothing would find them. Declare a view "${name}_v2", load it, and move the models over.`;
+  }
+  for (const [field, to] of Object.entries(next.fields)) {
+    const from = stored.fields[field];
+    if (from === undefined || from === to) continue;
+    return `Stored rows hold "${field}" as ${from}; they can't be read as ${to}. Add a field of another name, or a view "${name}_v2", load it, and move the models over.`;
   }
   return undefined;
-}
-
-function show(value: unknown): string {
-  return value === undefined ? "none" : String(value);
 }

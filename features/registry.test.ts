@@ -2,12 +2,10 @@ import { describe, expect, test } from "vitest";
 import { applyRegistry, planRegistry, readAppliedRegistry, requireApplied } from "./applied-registry.ts";
 import type { Definition } from "./definition.ts";
 import { entity } from "./entity.ts";
-import { featureService } from "./feature-service.ts";
 import { featureView } from "./feature-view.ts";
 import { float32, float64, int64, type Schema, string } from "./field.ts";
-import { onDemandFeatureView } from "./on-demand-view.ts";
 import { createRegistry } from "./registry.ts";
-import { fileSource, kafkaSource, requestSource } from "./source.ts";
+import { fileSource, requestSource } from "./source.ts";
 import { openMemoryStore } from "./store/memory.ts";
 
 const customer = entity("customer", { joinKeys: { customer_id: int64() } });
@@ -15,47 +13,6 @@ const registryOf = (...definitions: Definition[]) =>
   createRegistry(definitions.map((definition) => ({ definition, file: "features/test.ts" })));
 const viewOf = (schema: Schema, ttl = "2d", name = "spend") => featureView(name, { entities: [customer], ttl, schema });
 const provenance = { gitCommit: "abc", nowMs: 1_000 };
-
-describe("a declaration", () => {
-  test.each([
-    ["a name that is no identifier", () => entity("no-dash", { joinKeys: { id: int64() } }), /"no-dash"/],
-    ["a prototype's name", () => entity("__proto__", { joinKeys: { id: int64() } }), /__proto__/],
-    ["an entity without join keys", () => entity("x", { joinKeys: {} }), /entity "x" has no join key/],
-    ["a float join key", () => entity("x", { joinKeys: { id: float32() } }), /join key "id" is float32/],
-    ["a view without fields", () => viewOf({}), /feature view "spend" has no field/],
-    ["a join key as a field", () => viewOf({ customer_id: int64() }), /"customer_id" is a join key/],
-    ["a wrong ttl", () => viewOf({ a: int64() }, "2 days"), /ttl is "2 days"/],
-    [
-      "an unknown field in select",
-      () => viewOf({ a: int64(), b: int64() }).select("c" as never),
-      /no field "c"; it has a, b/,
-    ],
-    ["an empty service", () => featureService("s", []), /"s" selects nothing/],
-    [
-      "a feature selected twice",
-      () => featureService("s", [viewOf({ a: int64() }), viewOf({ a: int64() })]),
-      /spend:a twice/,
-    ],
-    [
-      "an unknown time zone",
-      () => fileSource({ path: "p", timestampField: "t", timezone: "Mars" }),
-      /"Mars" is unknown/,
-    ],
-    ["a topic without a timestamp", () => kafkaSource({ topic: "t", timestampField: "" }), /needs timestampField/],
-    [
-      "inputs that share a field name",
-      () =>
-        onDemandFeatureView("ratio", {
-          inputs: [viewOf({ a: int64() }), requestSource("cart", { a: int64() })],
-          schema: { r: float64() },
-          transform: () => ({ r: 1 }),
-        }),
-      /both "spend" and "cart" have a field "a"/,
-    ],
-  ])("%s is refused by name", (_, declare, sentence) => {
-    expect(declare).toThrow(sentence);
-  });
-});
 
 describe("the registry", () => {
   test("refuses what is used but not exported", () => {
@@ -118,7 +75,11 @@ describe("plan and apply", () => {
       await applyRegistry(control, registryOf(customer, viewOf({ a: int64(), b: float32() }), visits), provenance),
     ).toEqual([]);
     const applied = await readAppliedRegistry(control);
-    expect(applied?.views).toEqual({ spend: { schemaId: 3, generation: 2 }, visits: { schemaId: 2, generation: 1 } });
+    const joinKeys = { customer_id: "int64" };
+    expect(applied?.views).toEqual({
+      spend: { schemaId: 3, generation: 2, rows: { joinKeys, fields: { a: "int64", b: "float32" } } },
+      visits: { schemaId: 2, generation: 1, rows: { joinKeys, fields: { c: "int64" } } },
+    });
     expect(applied?.gitCommit).toBe("abc");
   });
 
@@ -128,7 +89,94 @@ describe("plan and apply", () => {
     await applyRegistry(control, registry, provenance);
     await applyRegistry(control, registryOf(customer), provenance);
     await applyRegistry(control, registry, provenance);
-    expect((await readAppliedRegistry(control))?.views.spend).toEqual({ schemaId: 1, generation: 2 });
+    expect((await readAppliedRegistry(control))?.views.spend).toMatchObject({ schemaId: 1, generation: 2 });
+  });
+
+  test("another order of a view's fields is a change like any other, and work goes on after it", async () => {
+    const { control } = openMemoryStore();
+    await applyRegistry(control, registryOf(customer, viewOf({ a: int64(), b: float32() })), provenance);
+    const turned = registryOf(customer, viewOf({ b: float32(), a: int64() }));
+    const change = { action: "change", kind: "featureView", name: "spend" };
+    expect(await planRegistry(control, turned)).toEqual([
+      { ...change, details: [{ path: "schema", from: "a, b", to: "b, a" }] },
+    ]);
+    await applyRegistry(control, turned, provenance);
+    expect(await planRegistry(control, turned)).toEqual([]);
+    const lines = requireApplied(await readAppliedRegistry(control), turned, turned.views.values());
+    expect(lines.get("spend")).toEqual({ schemaId: 2, generation: 2 });
+  });
+
+  test("the order of join keys, of entities' names and of columns means nothing", () => {
+    const columns = (first: string, second: string) => {
+      const pair = entity("pair", { joinKeys: { [first]: int64(), [second]: int64() } });
+      const source = fileSource({ path: "p", timestampField: "t", columns: { [first]: "x", [second]: "x" } });
+      return registryOf(pair, featureView("v", { entities: [pair], schema: { a: int64() }, source }));
+    };
+    expect(columns("k", "l").fingerprint).toBe(columns("l", "k").fingerprint);
+  });
+
+  test("equal definitions of another commit are recorded, with the views as they were", async () => {
+    const { control } = openMemoryStore();
+    const registry = registryOf(customer, viewOf({ a: int64() }));
+    await applyRegistry(control, registry, provenance);
+    const before = await readAppliedRegistry(control);
+    expect(await applyRegistry(control, registry, { gitCommit: "def", nowMs: 2_000 })).toEqual([]);
+    expect(await readAppliedRegistry(control)).toEqual({ ...before, gitCommit: "def", appliedAtMs: 2_000 });
+    await applyRegistry(control, registry, { gitCommit: "def", nowMs: 3_000 });
+    expect((await readAppliedRegistry(control))?.appliedAtMs).toBe(2_000);
+  });
+
+  test.each([
+    [
+      "a field of another type",
+      [viewOf({ b: int64() })],
+      viewOf({ a: float64(), b: int64() }),
+      /"a" as int64.*spend_v2/,
+    ],
+    ["a view with a field of another type", [], viewOf({ a: float64() }), /"a" as int64.*spend_v2/],
+    [
+      "a view with other join keys",
+      [],
+      featureView("spend", { entities: [], schema: { a: int64() } }),
+      /other join keys.*customer_id: int64 → none.*spend_v2/,
+    ],
+  ])("%s is refused after a removal as well, however long ago", async (_, without, back, sentence) => {
+    const { control } = openMemoryStore();
+    await applyRegistry(control, registryOf(customer, viewOf({ a: int64(), b: int64() })), provenance);
+    await applyRegistry(control, registryOf(customer, ...without), provenance);
+    await applyRegistry(control, registryOf(customer, ...without, viewOf({ c: int64() }, "1d", "visits")), provenance);
+    const next = registryOf(customer, back);
+    expect((await planRegistry(control, next)).map((change) => change.refused ?? "")).toContainEqual(
+      expect.stringMatching(sentence),
+    );
+    await expect(applyRegistry(control, next, provenance)).rejects.toThrow(sentence);
+  });
+
+  test("a record that was made before shapes were kept refuses by its definitions", async () => {
+    const { control } = openMemoryStore();
+    await applyRegistry(control, registryOf(customer, viewOf({ a: int64() })), provenance);
+    const { views, ...record } = (await readAppliedRegistry(control))!;
+    const bare = { ...record, views: { spend: { schemaId: views.spend!.schemaId, generation: 1 } } };
+    await control.compareAndSet("registry", await control.get("registry"), Buffer.from(JSON.stringify(bare)));
+    await expect(applyRegistry(control, registryOf(customer, viewOf({ a: float64() })), provenance)).rejects.toThrow(
+      /"a" as int64/,
+    );
+    await applyRegistry(control, registryOf(customer, viewOf({ a: int64(), b: int64() })), provenance);
+    expect((await readAppliedRegistry(control))?.views.spend?.rows?.fields).toEqual({ a: "int64", b: "int64" });
+  });
+
+  test("a second project on one store is refused, naming both", async () => {
+    const { control } = openMemoryStore();
+    const registry = registryOf(customer, viewOf({ a: int64() }));
+    await applyRegistry(control, registry, { ...provenance, project: "shop" });
+    await expect(applyRegistry(control, registryOf(customer), { ...provenance, project: "bank" })).rejects.toThrow(
+      expect.objectContaining({
+        code: "REGISTRY_CHANGE_REFUSED",
+        message: expect.stringMatching(/project "shop"; this is project "bank"/),
+      }),
+    );
+    await applyRegistry(control, registryOf(customer), provenance);
+    expect(await readAppliedRegistry(control)).toMatchObject({ project: "shop", definitions: { featureView: {} } });
   });
 
   test.each([

@@ -131,17 +131,18 @@ function canonicalDefinitions(byKind: ByKind): CanonicalDefinitions {
 function canonicalOf(definition: Definition): unknown {
   switch (definition.kind) {
     case "entity":
-      return { join_keys: typeNames((definition as Entity).joinKeys) };
+      return { join_keys: sorted(typeNames((definition as Entity).joinKeys)) };
     case "requestSource":
       return { schema: typeNames((definition as RequestSource).schema) };
     case "featureView": {
       const view = definition as FeatureView;
       return {
         entities: view.entities.map((entity) => entity.name),
-        join_keys: typeNames(viewJoinKeys(view)),
+        join_keys: sorted(typeNames(viewJoinKeys(view))),
+        // In its order, which rows are stored in.
         schema: typeNames(view.schema),
         ttl_ms: view.ttlMs ?? null,
-        source: view.source ?? null,
+        source: view.source === undefined ? null : { ...view.source, columns: sorted(view.source.columns) },
         stream: view.stream ?? null,
       };
     }
@@ -153,6 +154,15 @@ function canonicalOf(definition: Definition): unknown {
     case "featureService":
       return { features: (definition as FeatureService).features.map((one) => `${one.from.name}:${one.field}`) };
   }
+}
+
+/** Where order means nothing, one order: definitions of one meaning have one form. */
+function sorted(record: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(record)
+      .sort()
+      .map((name) => [name, record[name]!]),
+  );
 }
 
 function invalid(sentence: string): HeadgateError {

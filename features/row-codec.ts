@@ -2,9 +2,9 @@
  * A row's bytes: order · header · values. docs/store-format.md is this file in prose.
  *
  *   order        length byte + the order (row-order.ts); a row that ends here is a tombstone
- *   schema id    varint   which stored schema the values follow (schema-log.ts interns them)
+ *   schema id    varint   which stored schema the values follow (stored-schema.ts interns them)
  *   written-at   varint   zigzag of (written-at ms − event timestamp ms)
- *   origin id    varint   which run or topic partition wrote it (origin-log.ts interns them)
+ *   origin id    varint   which run or topic partition wrote it (intern-table.ts interns them)
  *   values       msgpack array in the schema's field order
  *
  * At 10⁹ entities a byte is a gigabyte, so the header is varints and the text it points to is kept once.
@@ -17,7 +17,14 @@
 
 import { Packr, Unpackr } from "msgpackr";
 import type { FeatureValue, FieldType } from "./field.ts";
-import { payloadOffset, ROW_ORDER_MAX_BYTES, type RowOrder, readRowOrder, writeRowOrder } from "./row-order.ts";
+import {
+  payloadOffset,
+  ROW_ORDER_MAX_BYTES,
+  type RowOrder,
+  readRowOrder,
+  valuesOffset,
+  writeRowOrder,
+} from "./row-order.ts";
 
 /** What a row says about itself besides its values. */
 export interface RowHeader {
@@ -91,16 +98,6 @@ export function readRowHeader(row: Uint8Array): RowHeader & { readonly order: Ro
   const sinceEventMs = unzigzag(readVarint(row, cursor));
   const originId = readVarint(row, cursor);
   return { order, schemaId, writtenAtMs: Math.floor(order.eventTimestampUs / 1000) + sinceEventMs, originId };
-}
-
-/** Where the values begin. */
-function valuesOffset(row: Uint8Array): number {
-  let offset = payloadOffset(row);
-  for (let varints = 0; varints < 3; varints++) {
-    while (row[offset]! >= 0x80) offset++;
-    offset++;
-  }
-  return offset;
 }
 
 function writeHeader(into: Uint8Array, offset: number, header: RowHeader, eventTimestampUs: number): number {

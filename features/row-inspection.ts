@@ -17,7 +17,7 @@ import { viewJoinKeys } from "./registry.ts";
 import { readRowHeader } from "./row-codec.ts";
 import { isTombstone, readRowOrder } from "./row-order.ts";
 import type { EntityRows, OnlineStore } from "./store/online-store.ts";
-import type { StoredSchemas } from "./stored-schema.ts";
+import type { StoredSchema, StoredSchemas } from "./stored-schema.ts";
 import { formatTimestampUs } from "./timestamp.ts";
 
 /** What serving would answer now. */
@@ -136,14 +136,20 @@ async function inspectTier(
   if (dated.deleted) return dated;
   const { schemaId, writtenAtMs, originId } = readRowHeader(row);
   await schemas.fetch([schemaId]);
-  const stored = schemas.get(schemaId)!;
-  const values = stored.decode(row);
+  const stored = schemas.get(schemaId);
   const origin = await readInterned(store.control, "origin", originId);
   return {
     ...dated,
     written_at: new Date(writtenAtMs).toISOString(),
     origin: origin === undefined ? null : (JSON.parse(origin) as JsonValue),
     schema_id: schemaId,
+    ...(stored === undefined ? { problem: `The store lacks schema ${schemaId}.` } : inspectValues(stored, row)),
+  };
+}
+
+function inspectValues(stored: StoredSchema, row: Uint8Array): { readonly [property: string]: JsonValue } {
+  const values = stored.decode(row);
+  return {
     schema_fingerprint: stored.fingerprint,
     schema: typeNames(Object.fromEntries(stored.fields.map(({ name, type }) => [name, type]))),
     values: Object.fromEntries(stored.fields.map(({ name, type }, i) => [name, toJson(type, values[i] ?? null)])),

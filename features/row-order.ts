@@ -8,7 +8,8 @@
  * The created timestamp is kept as its distance from the event because among equal events the distance orders the same
  * and is shorter. Format: https://github.com/apple/foundationdb/blob/main/design/tuple.md (0x0c–0x1c).
  *
- * A row's bytes begin with one byte for the length of its order, then the order.
+ * A row's bytes begin with one byte for the length of its order, then the order. Rows of equal order are told apart by
+ * their values, see compareRows.
  */
 
 /** What decides newest, in this sequence. All integers, |x| ≤ 2^53 − 1. */
@@ -69,16 +70,39 @@ export function isTombstone(row: Uint8Array): boolean {
 }
 
 /**
- * Negative, zero or positive as `a`'s order is older than, equal to or newer than `b`'s. The rows themselves are given;
- * `bStart` is where `b` begins in its bytes.
+ * Negative, zero or positive as `a` is older than, equal to or newer than `b`: by their orders and, where these are
+ * equal, by their values, so that what a store ends with never depends on which of two rows came first. A delete is
+ * newer than any row of its order; of two rows the one whose values' bytes compare as greater is (which says nothing
+ * but is the same everywhere); equal values are equal, whatever run wrote them. `b` is [bStart, bEnd) of its bytes.
  */
-export function compareRowOrder(a: Uint8Array, b: Uint8Array, bStart = 0): number {
+export function compareRows(a: Uint8Array, b: Uint8Array, bStart = 0, bEnd = b.length): number {
   const end = 1 + Math.min(a[0]!, b[bStart]!);
   for (let i = 1; i < end; i++) {
     const difference = a[i]! - b[bStart + i]!;
     if (difference !== 0) return difference;
   }
-  return 0;
+  if (isTombstone(a)) return bEnd - bStart > end ? 1 : 0;
+  return bEnd - bStart > end ? compareValues(a, b, bStart, bEnd) : -1;
+}
+
+function compareValues(a: Uint8Array, b: Uint8Array, bStart: number, bEnd: number): number {
+  let at = valuesOffset(a);
+  let bAt = valuesOffset(b, bStart, bEnd);
+  for (; at < a.length && bAt < bEnd; at++, bAt++) {
+    const difference = a[at]! - b[bAt]!;
+    if (difference !== 0) return difference;
+  }
+  return a.length - at - (bEnd - bAt);
+}
+
+/** Where the values of the row [start, end) begin: after the order and the three varints of the header. */
+export function valuesOffset(row: Uint8Array, start = 0, end = row.length): number {
+  let offset = start + 1 + row[start]!;
+  for (let varints = 0; varints < 3 && offset < end; varints++) {
+    while (offset < end && row[offset]! >= 0x80) offset++;
+    if (offset < end) offset++;
+  }
+  return offset;
 }
 
 /** In two halves of 32 bits, whose arithmetic is that of machine integers. */

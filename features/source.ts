@@ -3,8 +3,9 @@
  * features that only the caller knows. Declarations only: batch/ and ingest/ do the reading.
  */
 
-import { checkName, type Definition, define, require } from "./definition.ts";
+import { checkOptions, checkSchema, type Definition, define, refuseUnless } from "./definition.ts";
 import type { RowOf, Schema } from "./field.ts";
+import { shown } from "./shown.ts";
 
 /** Parquet files. */
 export interface FileSource {
@@ -29,10 +30,18 @@ export function fileSource(options: {
   readonly columns?: Readonly<Record<string, string>>;
   readonly timezone?: string;
 }): FileSource {
-  require(typeof options.path === "string" && options.path !== "", `fileSource needs a path.`);
-  require(typeof options.timestampField === "string" &&
-    options.timestampField !==
-      "", `fileSource("${options.path}") needs timestampField, the column that says when it happened.`);
+  checkOptions("fileSource", options, ["path", "timestampField", "createdField", "columns", "timezone"]);
+  refuseUnless(typeof options.path === "string" && options.path !== "", `fileSource needs a path.`);
+  refuseUnless(
+    typeof options.timestampField === "string" && options.timestampField !== "",
+    `fileSource("${options.path}") needs timestampField, the column that says when it happened.`,
+  );
+  for (const [field, column] of Object.entries(options.columns ?? {})) {
+    refuseUnless(
+      typeof column === "string" && column !== "",
+      `fileSource("${options.path}"): columns.${field} is ${shown(column)}; write the name of a column.`,
+    );
+  }
   return Object.freeze({
     kind: "file",
     path: options.path,
@@ -52,10 +61,12 @@ export interface KafkaSource {
 
 /** Declares a Kafka topic as a view's stream. */
 export function kafkaSource(options: { readonly topic: string; readonly timestampField: string }): KafkaSource {
-  require(typeof options.topic === "string" && options.topic !== "", `kafkaSource needs a topic.`);
-  require(typeof options.timestampField === "string" &&
-    options.timestampField !==
-      "", `kafkaSource("${options.topic}") needs timestampField, the field that says when it happened.`);
+  checkOptions("kafkaSource", options, ["topic", "timestampField"]);
+  refuseUnless(typeof options.topic === "string" && options.topic !== "", `kafkaSource needs a topic.`);
+  refuseUnless(
+    typeof options.timestampField === "string" && options.timestampField !== "",
+    `kafkaSource("${options.topic}") needs timestampField, the field that says when it happened.`,
+  );
   return Object.freeze({ kind: "kafka", topic: options.topic, timestampField: options.timestampField });
 }
 
@@ -68,9 +79,7 @@ export interface RequestSource<S extends Schema = Schema> extends Definition<"re
 
 /** Declares request features: `requestSource("cart", { basket_value: float64() })`. */
 export function requestSource<const S extends Schema>(name: string, schema: S): RequestSource<S> {
-  const names = Object.keys(schema);
-  require(names.length > 0, `requestSource "${name}" has no field.`);
-  for (const field of names) checkName(`requestSource "${name}" field`, field);
+  checkSchema(`requestSource "${name}"`, schema);
   return define({ kind: "requestSource", name, schema: Object.freeze({ ...schema }) });
 }
 
@@ -81,6 +90,9 @@ function checkedTimezone(path: string, timezone: string): string {
   } catch {
     known = false;
   }
-  require(known, `fileSource("${path}"): timezone "${timezone}" is unknown; use an IANA name such as "Europe/Vienna".`);
+  refuseUnless(
+    known,
+    `fileSource("${path}"): timezone "${timezone}" is unknown; use an IANA name such as "Europe/Vienna".`,
+  );
   return timezone;
 }

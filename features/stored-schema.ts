@@ -37,6 +37,7 @@ export function recordSchema(control: ControlStore, view: string, schema: Schema
 /** The stored schemas met so far, by id. One for a process: schemas never change once recorded. */
 export class StoredSchemas {
   private readonly known = new Map<number, StoredSchema>();
+  private readonly underWay = new Map<number, Promise<void>>();
   private readonly control: ControlStore;
 
   constructor(control: ControlStore) {
@@ -48,11 +49,24 @@ export class StoredSchemas {
     return this.known.get(id);
   }
 
-  /** Fetches schemas that were not met before. One the store lacks is remembered as having no field. */
+  /**
+   * Fetches schemas that were not met before, each once however many ask at a time. One the store lacks stays unknown,
+   * and is asked for again: a store that is catching up with its primary has rows before it has their schema.
+   */
   async fetch(ids: Iterable<number>): Promise<void> {
-    for (const id of ids) {
-      if (!this.known.has(id)) this.known.set(id, parse(await readInterned(this.control, TABLE, id)));
-    }
+    await Promise.all([...ids].filter((id) => !this.known.has(id)).map((id) => this.fetchOnce(id)));
+  }
+
+  private fetchOnce(id: number): Promise<void> {
+    const started = this.underWay.get(id);
+    if (started !== undefined) return started;
+    const fetched = readInterned(this.control, TABLE, id)
+      .then((text) => {
+        if (text !== undefined) this.known.set(id, parse(text));
+      })
+      .finally(() => this.underWay.delete(id));
+    this.underWay.set(id, fetched);
+    return fetched;
   }
 }
 
@@ -73,8 +87,8 @@ export function projectionOf(
   return fits ? sources : undefined;
 }
 
-function parse(text: string | undefined): StoredSchema {
-  const record = JSON.parse(text ?? '{"view":"","fields":[]}') as { view: string; fields: [string, string][] };
+function parse(text: string): StoredSchema {
+  const record = JSON.parse(text) as { view: string; fields: [string, string][] };
   const fields = record.fields.map(([name, type]) => ({ name, type: parseTypeName(type) }));
   const decode = compileDecodeValues(fields.map((field) => field.type));
   return Object.freeze({ view: record.view, fields, fingerprint: fingerprintOf(record), decode });

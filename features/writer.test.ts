@@ -43,11 +43,14 @@ describe("encode", () => {
   test.each([
     ["a null key", { entity: [null] }, /"customer_id" must be an int64, not null/],
     ["a key of another type", { entity: ["17"] }, /"customer_id" must be an int64/],
-    ["a value of another type", { values: [3, "1.5"] }, /"amount" is string 1\.5, not float32/],
-    ["a fraction for an integer", { values: [3.5, 1] }, /"orders" is number 3\.5, not int64/],
+    ["a value of another type", { values: [3, "1.5"] }, /"amount" is "1\.5", not float32/],
+    ["a fraction for an integer", { values: [3.5, 1] }, /"orders" is 3\.5, not int64/],
+    ["a list of hostile values", { values: [[1n, [2n]], 1] }, /"orders" is a list of 2, not int64/],
+    ["an integer beyond int64", { values: [2n ** 63n, 1] }, /"orders" is 9223372036854775808, not int64/],
+    ["bytes for a number", { values: [new Uint8Array(9), 1] }, /"orders" is 9 bytes, not int64/],
     ["a null timestamp", { eventTimestampUs: null }, /the timestamp is null/],
     ["nanoseconds for microseconds", { eventTimestampUs: NOW * 1_000_000 }, /between 1900 and 2150/],
-    ["a NaN timestamp", { eventTimestampUs: Number.NaN }, /the timestamp is number NaN/],
+    ["a NaN timestamp", { eventTimestampUs: Number.NaN }, /the timestamp is NaN/],
     ["an event dated ahead of its record", { eventTimestampUs: (NOW + 300_001) * 1_000 }, /ahead of its record/],
   ])("refuses %s with the reason", (_, wrong, reason) => {
     const refusal = writer.encode({ ...row, ...wrong }, NOW);

@@ -11,6 +11,7 @@ import { compileAccept, type FeatureValue, REFUSED, type Schema, typeName } from
 import { intern } from "./intern-table.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
+import { shown } from "./shown.ts";
 import type { ControlStore, OnlineStore, RowWrite, WriteOutcome } from "./store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs } from "./timestamp.ts";
 
@@ -85,7 +86,7 @@ export function encodedView(view: FeatureView): EncodedView {
 /** Records which run or topic partition writes rows; returns its id. */
 export function recordOrigin(
   control: ControlStore,
-  origin: Readonly<Record<string, string | number>>,
+  origin: Readonly<Record<string, string | number | readonly string[]>>,
 ): Promise<number> {
   return intern(control, "origin", JSON.stringify(origin));
 }
@@ -175,10 +176,4 @@ function refusedFuture(eventTimestampUs: number, createdTimestampUs: number): Re
   return {
     refused: `the event is dated ${formatTimestampUs(eventTimestampUs)}, ahead of its record (${formatTimestampUs(createdTimestampUs)}) by more than maxFuture`,
   };
-}
-
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return "null";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return `${typeof value} ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`;
 }

@@ -1,7 +1,7 @@
 /** All routes on one screen. */
 
 import { type Context, Hono } from "hono";
-import { HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 import { describeFeatures, entityOfQuery, findView } from "../features/catalog.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import { inspectRow } from "../features/row-inspection.ts";
@@ -29,15 +29,15 @@ export interface AppOptions extends PredictOptions, HealthOptions {
 export function createApp(options: AppOptions): Hono {
   const { adminToken, docsAssets, models, now, registry, schemas, store } = options;
   const app = new Hono();
-  const admin = (c: Context, what: string) => requireAdmin(adminToken, c.req.header("authorization"), what);
+  const admin = (c: Context, why: string) => requireAdmin(adminToken, c.req.header("authorization"), why);
   const routes: Readonly<Record<string, (c: Context) => Response | Promise<Response>>> = {
     "POST /predict": createPredict(options),
 
     "GET /features": () => json(describeFeatures(registry)),
     "GET /features/:view": async (c) => {
-      admin(c, "The feature-debug view");
+      admin(c, "The feature-debug view shows people's data");
       const view = findView(registry, c.req.param("view")!);
-      const row = await inspectRow(store, schemas, view, entityOfQuery(view, c.req.query()), now());
+      const row = await inspectRow(store, schemas, view, entityOfQuery(view, queryOf(c)), now());
       return json(row as unknown as JsonValue);
     },
 
@@ -71,10 +71,21 @@ export function createApp(options: AppOptions): Hono {
       return isOfRoute(c.req.path, pattern) ? [method] : [];
     });
     if (methods.length > 0) return methodNotAllowed(c, methods);
-    return problem(c, new HeadgateError("ROUTE_NOT_FOUND", `There is no ${c.req.path}; see /docs for what there is.`));
+    return problem(
+      c,
+      new HeadgateError("ROUTE_NOT_FOUND", `There is no ${excerpt(c.req.path)}; see /docs for what there is.`),
+    );
   });
   app.onError((thrown, c) => problem(c, thrown));
   return app;
+}
+
+/** The query's parameters. Throws ENTITY_KEY_INVALID for one that is there twice: neither is to be preferred. */
+function queryOf(c: Context): Readonly<Record<string, string>> {
+  const parameters = [...new URL(c.req.url).searchParams];
+  const query = Object.fromEntries(parameters);
+  if (Object.keys(query).length === parameters.length) return query;
+  throw new HeadgateError("ENTITY_KEY_INVALID", "A join key is there twice; send each once.");
 }
 
 /** The same number of parts, each the same or a parameter. */
@@ -95,7 +106,7 @@ function methodNotAllowed(c: Context, methods: readonly string[]): Response {
   const allowed = methods.join(", ");
   const response = problem(
     c,
-    new HeadgateError("METHOD_NOT_ALLOWED", `${c.req.path} takes ${allowed}, not ${c.req.method}.`),
+    new HeadgateError("METHOD_NOT_ALLOWED", `${excerpt(c.req.path)} takes ${allowed}, not ${excerpt(c.req.method)}.`),
   );
   response.headers.set("allow", allowed);
   return response;

@@ -5,16 +5,13 @@ import { HeadgateError } from "../errors.ts";
 
 /**
  * Checks the Authorization header where a token is set; without one the call passes (the gateway listens on loopback
- * by default). Throws UNAUTHENTICATED or FORBIDDEN.
+ * by default). `why` is the sentence that says what the token guards, without its full stop. Throws UNAUTHENTICATED or FORBIDDEN.
  */
-export function requireAdmin(adminToken: string, authorization: string | undefined, what: string): void {
+export function requireAdmin(adminToken: string, authorization: string | undefined, why: string): void {
   if (adminToken === "") return;
   const given = /^Bearer (.+)$/i.exec(authorization ?? "")?.[1];
   if (given === undefined) {
-    throw new HeadgateError(
-      "UNAUTHENTICATED",
-      `${what} shows people's data: send "Authorization: Bearer <admin token>".`,
-    );
+    throw new HeadgateError("UNAUTHENTICATED", `${why}: send "Authorization: Bearer <admin token>".`);
   }
   if (!sameText(given, adminToken)) {
     throw new HeadgateError("FORBIDDEN", `The token sent is not this gateway's admin token (HEADGATE_ADMIN_TOKEN).`);

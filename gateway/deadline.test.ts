@@ -6,6 +6,10 @@ test("the caller's budget counts from now, the default when there is none", () =
   expect(deadlineOf("12.5", 5_000, 100)).toEqual({ atMs: 112.5, budgetMs: 12.5 });
 });
 
+test("a budget longer than a timer can wait is cut to that, not to nothing", () => {
+  expect(deadlineOf("99999999999", 5_000, 0).budgetMs).toBe(2 ** 31 - 1);
+});
+
 test.each(["", "0", "-1", "1e3", "50ms", "Infinity", "NaN"])("a budget of %j is refused", (header) => {
   expect(() => deadlineOf(header, 5_000, 0)).toThrow(/x-deadline-ms is/);
 });

@@ -3,7 +3,7 @@
  * waits on another machine is raced against it; a step that holds the event loop can only be checked when it is over.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 
 /** When a request's answer stops being wanted. */
 export interface Deadline {
@@ -11,12 +11,21 @@ export interface Deadline {
   readonly budgetMs: number;
 }
 
-/** Reads the header. Throws REQUEST_INVALID when it is not a positive number of milliseconds. */
+/** The longest that a timer of Node's can wait, ms (24.8 days); a longer one would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+/**
+ * Reads the header; a budget longer than a timer can wait is cut to that. Throws REQUEST_INVALID when it is not a
+ * positive number of milliseconds.
+ */
 export function deadlineOf(header: string | undefined, defaultMs: number, nowMs: number): Deadline {
   if (header === undefined) return { atMs: nowMs + defaultMs, budgetMs: defaultMs };
-  const budgetMs = Number(header);
+  const budgetMs = Math.min(Number(header), TIMER_MAX_MS);
   if (!/^\d+(\.\d+)?$/.test(header) || !(budgetMs > 0)) {
-    throw new HeadgateError("REQUEST_INVALID", `x-deadline-ms is "${header}"; send a positive number of milliseconds.`);
+    throw new HeadgateError(
+      "REQUEST_INVALID",
+      `x-deadline-ms is "${excerpt(header)}"; send a positive number of milliseconds.`,
+    );
   }
   return { atMs: nowMs + budgetMs, budgetMs };
 }
@@ -30,12 +39,16 @@ export function checkDeadline(deadline: Deadline, nowMs: number, step: string): 
   );
 }
 
+/** The refusal of a step that was still under way when the budget was spent. */
+export function deadlineExceeded(deadline: Deadline, step: string): HeadgateError {
+  return new HeadgateError("DEADLINE_EXCEEDED", `The ${deadline.budgetMs} ms budget passed during ${step}.`);
+}
+
 /** Waits for a step no longer than the deadline. The step itself is not cancelled. */
 export async function withinDeadline<T>(step: Promise<T>, deadline: Deadline, nowMs: number, name: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {
-    const expire = () =>
-      reject(new HeadgateError("DEADLINE_EXCEEDED", `The ${deadline.budgetMs} ms budget passed during ${name}.`));
+    const expire = () => reject(deadlineExceeded(deadline, name));
     timer = setTimeout(expire, Math.max(0, deadline.atMs - nowMs));
   });
   try {

@@ -6,15 +6,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 
 /** Serves one of the page's files by name. */
 export type DocsAssets = (name: string) => Response;
 
-const TYPES: Readonly<Record<string, string>> = {
-  "swagger-ui.css": "text/css; charset=utf-8",
-  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-};
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ["swagger-ui.css", "text/css; charset=utf-8"],
+  ["swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
+]);
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -44,8 +44,10 @@ export function docsPage(): Response {
 export function openDocsAssets(): DocsAssets {
   const kept = new Map<string, Buffer<ArrayBuffer>>();
   return (name) => {
-    const type = TYPES[name];
-    if (type === undefined) throw new HeadgateError("ROUTE_NOT_FOUND", `The documentation page has no file "${name}".`);
+    const type = TYPES.get(name);
+    if (type === undefined) {
+      throw new HeadgateError("ROUTE_NOT_FOUND", `The documentation page has no file "${excerpt(name)}".`);
+    }
     let content = kept.get(name);
     if (content === undefined) {
       content = readFileSync(assetPath(name)) as Buffer<ArrayBuffer>;

@@ -10,6 +10,7 @@ import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { TieredStore } from "../features/store/tiered.ts";
 import type { Models } from "../models/lifecycle.ts";
+import { withinDeadline } from "./deadline.ts";
 
 /** What readiness looks at. */
 export interface HealthOptions {
@@ -21,13 +22,18 @@ export interface HealthOptions {
   /** As it was when the gateway started. */
   readonly applied: AppliedRegistry | undefined;
   readonly isDraining: () => boolean;
+  /** How long the store may take to answer before it counts as away, ms; PING_TIMEOUT_MS unless given. */
+  readonly pingTimeoutMs?: number;
 }
+
+/** A probe usually waits for some seconds; the answer that the store is away must come before. */
+const PING_TIMEOUT_MS = 1_000;
 
 /** Whether the gateway is ready, and everything that makes it so. */
 export async function checkReadiness(
   options: HealthOptions,
 ): Promise<{ readonly ready: boolean; readonly body: JsonValue }> {
-  const storeProblem = await options.store.ping().then(() => undefined, reasonOf);
+  const storeProblem = await pingProblem(options);
   const models = options.models.list();
   const serving = models.length === 0 || models.some((model) => model.stable?.state === "READY");
   const ready = !options.isDraining() && storeProblem === undefined && serving;
@@ -50,6 +56,12 @@ export async function checkReadiness(
       })),
     },
   };
+}
+
+/** Why the store can't be reached; undefined when it can. One that never answers holds no probe. */
+function pingProblem({ store, pingTimeoutMs = PING_TIMEOUT_MS }: HealthOptions): Promise<string | undefined> {
+  const bound = { atMs: pingTimeoutMs, budgetMs: pingTimeoutMs };
+  return withinDeadline(store.ping(), bound, 0, "asking the store").then(() => undefined, reasonOf);
 }
 
 /** Whether rows kept in memory are served, and how stale they can be. */

@@ -3,7 +3,7 @@
  * everything it has accepted. Everything that can be wrong is found before the port is opened.
  */
 
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -44,7 +44,25 @@ export async function startGateway(config: Config, writeLog: (line: string) => v
   const now = () => Date.now();
   const registry = await loadFeatureRepository(config.projectDirectory);
   const telemetry = startTelemetry(writeLog, now);
-  const serving = await openServingStore(config.onlineStore, {
+  let serving: ServingStore | undefined;
+  let models: Models | undefined;
+  try {
+    serving = await openStore(config);
+    telemetry.watchStore(serving);
+    const applied = await readAppliedRegistry(serving.store.control);
+    requireApplied(applied, registry, registry.views.values());
+    models = await loadModels(config, registry);
+    return await listen({ config, registry, applied, serving, models, telemetry, now });
+  } catch (thrown) {
+    await models?.close();
+    await serving?.store.close();
+    telemetry.stop();
+    throw thrown;
+  }
+}
+
+function openStore(config: Config): Promise<ServingStore> {
+  return openServingStore(config.onlineStore, {
     ...config,
     redis: { minReplicas: config.minReplicas },
     heartbeatIntervalMs: config.heartbeatInterval,
@@ -54,18 +72,6 @@ export async function startGateway(config: Config, writeLog: (line: string) => v
     clock: () => performance.now(),
     random: Math.random,
   });
-  const { store } = serving;
-  telemetry.watchStore(serving);
-  try {
-    const applied = await readAppliedRegistry(store.control);
-    requireApplied(applied, registry, registry.views.values());
-    const models = await loadModels(config, registry);
-    return await listen({ config, registry, applied, serving, models, telemetry, now });
-  } catch (thrown) {
-    await store.close();
-    telemetry.stop();
-    throw thrown;
-  }
 }
 
 /** Loads the model repository of a project against its definitions. */
@@ -97,13 +103,16 @@ async function listen({ config, registry, applied, serving, models, telemetry, n
   const { store, memory } = serving;
   let draining = false;
   const schemas = new StoredSchemas(store.control);
+  const join = createModelJoin(store, schemas, registry, memory);
+  // Plans are compiled here, so that no first request pays for it.
+  for (const { stable } of models.list()) if (stable !== undefined) join(stable);
   const app = createApp({
     store,
     schemas,
     registry,
     applied,
     models,
-    join: createModelJoin(store, schemas, registry, memory),
+    join,
     memory,
     isDraining: () => draining,
     adminToken: config.adminToken,
@@ -116,13 +125,19 @@ async function listen({ config, registry, applied, serving, models, telemetry, n
     version: packageManifest().version,
     metricsText: () => telemetry.metricsText(),
   });
-  const server = serve({ fetch: app.fetch, hostname: config.host, port: config.port }) as Server;
+  const server = serve({
+    fetch: app.fetch,
+    hostname: config.host,
+    port: config.port,
+    serverOptions: RECEIVING,
+  }) as Server;
   await opened(server, config);
   const sweeping = setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval);
   sweeping.unref();
   let closed: Promise<void> | undefined;
   const close = async () => {
     draining = true;
+    server.prependListener("request", closeAfterAnswer);
     clearInterval(sweeping);
     await drain(server, config);
     await models.close();
@@ -138,6 +153,17 @@ async function listen({ config, registry, applied, serving, models, telemetry, n
     store,
     close: () => (closed ??= close()),
   });
+}
+
+/**
+ * How long a client may take to send, ms: the head, then all of a request. Past it Node answers 408 and closes, so that
+ * connections which send a byte now and then can't be held for ever; the deadline ends a prediction long before.
+ */
+const RECEIVING = Object.freeze({ headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 });
+
+/** Tells the client, by `connection: close`, to send its next request elsewhere. */
+function closeAfterAnswer(_: IncomingMessage, answer: ServerResponse): void {
+  answer.shouldKeepAlive = false;
 }
 
 function opened(server: Server, { host, port }: Config): Promise<void> {

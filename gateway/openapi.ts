@@ -11,6 +11,7 @@ type JsonObject = { readonly [key: string]: JsonValue };
 
 const PREDICT_CODES: readonly ErrorCode[] = [
   "BODY_NOT_JSON",
+  "REQUEST_ABORTED",
   "UNAUTHENTICATED",
   "FORBIDDEN",
   "MODEL_NOT_FOUND",
@@ -23,6 +24,7 @@ const PREDICT_CODES: readonly ErrorCode[] = [
   "FEATURES_MISSING",
   "MODEL_FAILED",
   "TRANSFORM_FAILED",
+  "INTERNAL",
   "OVERLOADED",
   "MODEL_UNAVAILABLE",
   "STORE_UNREACHABLE",
@@ -35,6 +37,7 @@ const DEBUG_CODES: readonly ErrorCode[] = [
   "FORBIDDEN",
   "VIEW_NOT_FOUND",
   "ENTITY_KEY_INVALID",
+  "INTERNAL",
   "STORE_UNREACHABLE",
 ];
 
@@ -78,7 +81,11 @@ export function openApiDocument(version: string): JsonObject {
           responses: { "503": { description: "It should not." } },
         }),
       },
-      "/metrics": { get: operation("Metrics in Prometheus' text form", "health", {}) },
+      "/metrics": {
+        get: operation("Metrics in Prometheus' text form", "health", {
+          responses: { "200": { description: "OK", content: { "text/plain": { schema: { type: "string" } } } } },
+        }),
+      },
     },
     components: {
       schemas: { PredictRequest: predictRequestJsonSchema(), PredictResponse: PREDICT_RESPONSE, Problem: PROBLEM },

@@ -41,6 +41,23 @@ describe("parsing a body", () => {
   });
 });
 
+test("a token of any length costs no more than its length, and is a number as for JSON.parse", () => {
+  for (const digits of [21, 200_000]) {
+    const token = "9".repeat(digits);
+    expect(parseBody(`{"a":${token},"b":-0}`)).toEqual({ a: Number(token), b: -0 });
+  }
+  expect(parseBody('{"a":12345678901234567,"b":-0}')).toEqual({ a: 12345678901234567n, b: -0 });
+});
+
+test("of a member that is there twice the last counts, whichever parser reads it", () => {
+  for (const id of ["1", "12345678901234567"]) {
+    expect(parseBody(`{"a":2,"a":${id},"b":${id},"b":null}`)).toEqual({
+      a: Number(id) === 1 ? 1 : BigInt(id),
+      b: null,
+    });
+  }
+});
+
 describe("the shape of a request", () => {
   test("one entity or a list", () => {
     expect(check({ model: "m", entities: { id: 1 } })).toMatchObject({
@@ -52,13 +69,13 @@ describe("the shape of a request", () => {
   });
 
   test.each([
-    [null, /The request body: .*object/],
+    [null, /The request body must be an object, not null/],
     [[], /The request body/],
-    [{ entities: {} }, /"model"/],
+    [{ entities: {} }, /"model" must be a text, not missing/],
     [{ model: 1, entities: {} }, /"model"/],
-    [{ model: "m" }, /"entities": must be an entity/],
-    [{ model: "m", entities: [] }, /"entities": must be an entity/],
-    [{ model: "m", entities: [1] }, /"entities": must be an entity/],
+    [{ model: "m" }, /"entities" must be an entity.*not missing/],
+    [{ model: "m", entities: [] }, /"entities" must be an entity.*not an empty list/],
+    [{ model: "m", entities: [{}, 1] }, /entities\[1\] must be an entity.*not a number/],
     [{ model: "m", entities: "17" }, /"entities"/],
     [{ model: "m", entities: {}, context: [] }, /"context"/],
     [{ model: "m", entities: {}, explain: "yes" }, /"explain"/],
@@ -68,6 +85,18 @@ describe("the shape of a request", () => {
     expect(() => check(body)).toThrow(
       expect.objectContaining({ code: "REQUEST_INVALID", message: expect.stringMatching(sentence) }),
     );
+  });
+
+  test("a long name is not repeated whole", () => {
+    const long = "x".repeat(100_000);
+    const refusals = [
+      () => check({ model: "m", entities: {}, [long]: 1 }),
+      () => compileEntityCheck({ id: int64() }, "s")([{ id: 1, [long]: 1 }]),
+      () => parseBody(`{"a":12345678901234567890,"b":-${long}}`),
+    ];
+    for (const refused of refusals) {
+      expect(refused).toThrow(expect.objectContaining({ message: expect.stringMatching(/^.{1,400}$/) }));
+    }
   });
 
   test("more entities than the bound are refused with the bound", () => {

@@ -6,7 +6,7 @@
 
 import { parse as parseLossless } from "lossless-json";
 import { z } from "zod";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
 import { canonicalInteger, type Schema } from "../features/field.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { EntityKeys } from "../features/reader.ts";
@@ -41,12 +41,16 @@ const MEMBERS = new Set(["model", "entities", "context", "explain"]);
 /** An integer token of 16 digits or more, which JSON.parse may round. Fractions and exponents are none. */
 const LONG_INTEGER = /(?:^|[[,:\s-])\d{16,}(?![\d.eE])/;
 
-/** Parses a body. Integers past 2^53 become bigints. Throws BODY_NOT_JSON saying where it stops being JSON. */
+/** The most characters of a parser's own message that are told; it may repeat the token it stumbled on. */
+const REASON_CHARACTERS = 160;
+
+/** Parses a body. Integers past 2^53 become bigints; of a member that is there twice the last counts. Throws BODY_NOT_JSON saying where it stops being JSON. */
 export function parseBody(text: string): unknown {
   try {
-    return LONG_INTEGER.test(text) ? parseLossless(text, undefined, exactNumber) : JSON.parse(text);
+    return LONG_INTEGER.test(text) ? parseLossless(text, undefined, EXACT) : JSON.parse(text);
   } catch (cause) {
-    const reason = cause instanceof RangeError ? "it is nested too deeply" : reasonOf(cause);
+    const reason =
+      cause instanceof RangeError ? "it is nested too deeply" : excerpt(reasonOf(cause), REASON_CHARACTERS);
     throw new HeadgateError("BODY_NOT_JSON", `The request body is not JSON: ${reason}.`);
   }
 }
@@ -101,16 +105,32 @@ function shapeProblem(body: unknown): string {
   if (checked.success) return "The request body has a member that is not allowed.";
   const issue = checked.error.issues[0]!;
   if (issue.code === "unrecognized_keys") {
-    const names = issue.keys.map((key) => `"${key}"`).join(", ");
-    return `Unknown member ${names}; a request has "model", "entities", "context" and "explain".`;
+    return `Unknown member "${excerpt(issue.keys[0]!)}"; a request has "model", "entities", "context" and "explain".`;
   }
-  const path = issue.path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");
-  const place = path === "" ? "The request body" : `"${path.slice(1)}"`;
-  const expected =
-    issue.path[0] === "entities"
-      ? 'must be an entity such as {"customer_id": 17}, or a list of at least one'
-      : issue.message;
-  return `${place}: ${expected}.`;
+  const [member] = issue.path;
+  if (member === undefined) return `The request body must be an object, not ${kindOf(body)}.`;
+  const value = (body as Readonly<Record<string, unknown>>)[String(member)];
+  const wrong = Array.isArray(value) ? value.findIndex((one) => !isRecord(one)) : -1;
+  if (member === "entities" && wrong !== -1) {
+    return `entities[${wrong}] must be an entity such as {"customer_id": 17}, not ${kindOf((value as unknown[])[wrong])}.`;
+  }
+  return `"${String(member)}" must be ${MEMBER_KINDS[String(member)]}, not ${kindOf(value)}.`;
+}
+
+const MEMBER_KINDS: Readonly<Record<string, string>> = {
+  model: "a text",
+  entities: 'an entity such as {"customer_id": 17}, or a list of at least one',
+  context: "an object",
+  explain: "true or false",
+};
+
+/** A JSON value's kind in words. */
+function kindOf(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (value === null) return "null";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return "an object";
+  return typeof value === "string" ? "a text" : typeof value === "boolean" ? String(value) : "a number";
 }
 
 function hasExactly(entity: EntityKeys, names: readonly string[]): boolean {
@@ -124,7 +144,8 @@ function hasExactly(entity: EntityKeys, names: readonly string[]): boolean {
 function joinKeyProblem(entity: EntityKeys, index: number, names: readonly string[], service: string): HeadgateError {
   const missing = names.find((name) => !Object.hasOwn(entity, name));
   const extra = Object.keys(entity).find((name) => !names.includes(name));
-  const problem = missing === undefined ? `has "${extra}", which is not a join key` : `lacks join key "${missing}"`;
+  const problem =
+    missing === undefined ? `has "${excerpt(extra!)}", which is not a join key` : `lacks join key "${missing}"`;
   const known =
     names.length === 0 ? "takes an empty entity, {}" : `takes ${names.map((name) => `"${name}"`).join(", ")}`;
   return new HeadgateError(
@@ -133,6 +154,14 @@ function joinKeyProblem(entity: EntityKeys, index: number, names: readonly strin
   );
 }
 
+/** As many characters as the longest int64 has; BigInt takes a time that is the square of a token's length. */
+const INT64_CHARACTERS = 20;
+
 function exactNumber(token: string): number | bigint {
-  return /^-?\d+$/.test(token) ? canonicalInteger(BigInt(token)) : Number(token);
+  const rounded = Number(token);
+  const isExact = Number.isSafeInteger(rounded) || token.length > INT64_CHARACTERS || !/^-?\d+$/.test(token);
+  return isExact ? rounded : canonicalInteger(BigInt(token));
 }
+
+/** The last of two members of one name counts, as it does for JSON.parse. */
+const EXACT = { parseNumber: exactNumber, onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue };

@@ -37,7 +37,7 @@ export interface PredictOptions {
   readonly clock: () => number;
 }
 
-/** Published for every answered prediction. */
+/** Published for every prediction whose features were read, an only entity's rejection included. */
 export interface PredictionEvent {
   /** Which model and version, and the plan that the vectors follow. */
   readonly joined: JoinedModel;
@@ -73,25 +73,30 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
   const { clock, join, models, now } = options;
   const startMs = clock();
   const nowMs = now();
-  const deadline = deadlineOf(c.req.header("x-deadline-ms"), options.deadlineMs, nowMs);
-  const request = checkPredictRequest(parseBody(await readJsonText(c.req, options.maxBodyBytes)), options.maxEntities);
-  if (request.explain) requireAdmin(options.adminToken, c.req.header("authorization"), `"explain"`);
+  const deadline = deadlineOf(c.req.header("x-deadline-ms"), options.deadlineMs, startMs);
+  const body = parseBody(await readJsonText(c.req, options.maxBodyBytes, { deadline, nowMs: startMs }));
+  const request = checkPredictRequest(body, options.maxEntities);
+  if (request.explain) requireAdmin(options.adminToken, c.req.header("authorization"), `"explain" shows people's data`);
   const joined = join(resolve(findModel(models, request.model), []));
   joined.checkEntities(request.entities);
 
   const readMs = clock();
-  const found = readFeatures(joined, request, deadline, nowMs);
+  const found = readFeatures(joined, request, deadline, readMs, nowMs);
   const { vectors, stale } = found instanceof Promise ? await found : found;
   const fed = vectors.map(joined.feedEntity);
-  if (request.single && fed[0]!.rejection !== undefined) throw new HeadgateError("FEATURES_MISSING", fed[0]!.rejection);
-  checkDeadline(deadline, now(), "reading the features");
-
   const runMs = clock();
+  checkDeadline(deadline, runMs, "reading the features");
+  const featuresMs = runMs - readMs;
+  if (request.single && fed[0]!.rejection !== undefined) {
+    publish({ joined, vectors, featuresMs, modelMs: 0, totalMs: runMs - startMs });
+    throw new HeadgateError("FEATURES_MISSING", fed[0]!.rejection);
+  }
+
   const rows = rowsOf(fed);
   const ran = rows.length === 0 ? NOTHING_RAN : await joined.model.predict(rows);
-  checkDeadline(deadline, now(), "running the model");
-
   const endMs = clock();
+  checkDeadline(deadline, endMs, "running the model");
+
   const { version } = joined.model;
   const { explain } = request;
   const { outputs } = ran.result;
@@ -106,14 +111,16 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
     stale,
     nowMs,
   });
-  const [featuresMs, modelMs, totalMs] = [runMs - readMs, endMs - runMs, endMs - startMs];
-  if (predictions.hasSubscribers) {
-    predictions.publish({ joined, vectors, featuresMs, modelMs, totalMs } satisfies PredictionEvent);
-  }
+  const [modelMs, totalMs] = [endMs - runMs, endMs - startMs];
+  publish({ joined, vectors, featuresMs, modelMs, totalMs });
   const timing = `features;dur=${millis(featuresMs)}, model;dur=${millis(modelMs)}, total;dur=${millis(totalMs)}`;
   return new Response(text, {
     headers: { "content-type": "application/json", "x-request-id": requestId, "server-timing": timing },
   });
+}
+
+function publish(event: PredictionEvent): void {
+  if (predictions.hasSubscribers) predictions.publish(event);
 }
 
 /** What the model is fed: the entities that were not rejected. */
@@ -141,6 +148,7 @@ function readFeatures(
   joined: JoinedModel,
   request: PredictRequest,
   deadline: Deadline,
+  startMs: number,
   nowMs: number,
 ): FeaturesRead | Promise<FeaturesRead> {
   const { plan, read } = joined.reader;
@@ -150,7 +158,7 @@ function readFeatures(
   try {
     const vectors = read(request.entities, context, nowMs);
     if (!(vectors instanceof Promise)) return current(vectors);
-    return withinDeadline(vectors, deadline, nowMs, "reading the features").then(current, away);
+    return withinDeadline(vectors, deadline, startMs, "reading the features").then(current, away);
   } catch (thrown) {
     return away(thrown);
   }

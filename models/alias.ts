@@ -3,7 +3,7 @@
  * entity's keys are asked for because that is what decides once traffic is split: an entity must keep its version.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError } from "../errors.ts";
 import type { Models, ServedModel } from "./lifecycle.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 
@@ -14,7 +14,7 @@ export function findModel(models: Models, name: string): ServedModel {
   const names = models.list().map((known) => `"${known.name}"`);
   throw new HeadgateError(
     "MODEL_NOT_FOUND",
-    `There is no model ${JSON.stringify(name)}; there is ${names.join(", ")}.`,
+    `There is no model ${JSON.stringify(excerpt(name))}; there is ${names.join(", ")}.`,
   );
 }
 
@@ -23,6 +23,6 @@ export function resolve(model: ServedModel, _entityKeys: readonly string[]): Loa
   if (model.stable !== undefined) return model.stable;
   throw new HeadgateError(
     "MODEL_UNAVAILABLE",
-    `Model "${model.name}" has no version that is ready: ${model.reason ?? "it holds no version"}`,
+    `Model "${model.name}" has no version that is ready; GET /models/${model.name} says why.`,
   );
 }

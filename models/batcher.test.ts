@@ -176,6 +176,6 @@ describe("closing", () => {
   });
 
   test("is done at once when nothing waits", async () => {
-    await createBatcher({ run: doubling().run }).close();
+    await expect(createBatcher({ run: doubling().run }).close()).resolves.toBeUndefined();
   });
 });

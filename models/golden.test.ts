@@ -64,6 +64,9 @@ describe("GOLDEN_MISMATCH names example, output, expected and got", () => {
     ["float32", 0.25, 0.2501, /expected 0\.25, got 0\.2501/],
     ["float32", 1, Number.NaN, /expected 1, got "NaN"/],
     ["float32", "NaN", 0, /expected "NaN", got 0/],
+    ["float32", "abc", Number.NaN, /expected "abc", got "NaN"/],
+    ["float32", "", 0, /expected "", got 0/],
+    ["float64", "1", 1, /expected "1", got 1/],
     ["float32", [0.5, 0.5], [0.5, 0.4], /\[1\] expected 0\.5, got 0\.4/],
     ["float32", [0.5, 0.5], [0.5], / expected \[0\.5,0\.5\], got \[0\.5\]/],
     [

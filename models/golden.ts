@@ -144,11 +144,20 @@ function firstDifference(
 
 function agree(type: TensorType, expected: ManifestOutputValue, got: OutputValue): boolean {
   if (type === "string" || type === "bool") return expected === got;
-  // Number() takes "NaN" and "Infinity" as they are written in the manifest.
-  if (type.startsWith("float")) return typeof expected !== "boolean" && close(Number(expected), Number(got));
+  if (type.startsWith("float")) {
+    const number = typeof expected === "string" ? NUMBER_TEXTS.get(expected) : expected;
+    return typeof number === "number" && close(number, Number(got));
+  }
   // Integers exactly; one past 2^53 is written as a text.
   return typeof expected !== "boolean" && String(expected) === String(got);
 }
+
+/** The floats that JSON has no number for, as a manifest writes them. */
+const NUMBER_TEXTS: ReadonlyMap<string, number> = new Map([
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+]);
 
 function close(expected: number, got: number): boolean {
   if (Object.is(expected, got) || expected === got) return true;

@@ -115,7 +115,7 @@ test("a request finds its model and version, or is told what there is", async ()
   expect(() => resolve(findModel(models, "gone"), [])).toThrow(
     expect.objectContaining({
       code: "MODEL_UNAVAILABLE",
-      message: expect.stringMatching(/"gone" has no version that is ready: .*1.model\.onnx/),
+      message: expect.stringMatching(/"gone" has no version that is ready; GET \/models\/gone says why/),
     }),
   );
 });

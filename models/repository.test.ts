@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -43,7 +43,42 @@ test("a version behind a link counts, a link to nowhere does not", async () => {
   expect(await repository.versions("churn")).toEqual([1]);
 });
 
+test("a folder that can't be looked into is a model with a reason, or no model by its name", async () => {
+  await put("churn/model.json");
+  await mkdir(join(directory, "lost+found"), { mode: 0o000 });
+  await mkdir(join(directory, "locked"), { mode: 0o000 });
+  await chmod(directory, 0o755);
+  await asNobody(async () => {
+    const repository = await openModelRepository(directory);
+    expect(await repository.models()).toEqual(["churn", "locked"]);
+    await expect(repository.readManifest("locked")).rejects.toMatchObject({
+      code: "MANIFEST_INVALID",
+      message: expect.stringMatching(/locked.model\.json can't be read \(.*EACCES/),
+    });
+  });
+});
+
+/** Root may look into everything, so it becomes somebody else for a while. */
+async function asNobody(work: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    await work();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+}
+
 describe("refused", () => {
+  test("folders that are no versions, by their names", async () => {
+    await put("churn/model.json");
+    for (const name of ["v1", "01"]) await put(`churn/${name}/model.onnx`);
+    const repository = await openModelRepository(directory);
+    await expect(repository.versions("churn")).rejects.toThrow(
+      /churn has no version: versions are folders named 1, 2, …; found (01, v1|v1, 01)\. Rename/,
+    );
+  });
+
   test("a folder that is not there", async () => {
     const missing = join(directory, "none");
     await expect(openModelRepository(missing)).rejects.toMatchObject({

@@ -19,9 +19,12 @@ export interface RepositoryFile<Content> {
 export interface ModelRepository {
   /** The folder or bucket, for messages. */
   readonly address: string;
-  /** Names of the models, sorted: every folder that holds a manifest or a version. */
+  /** Names of the models, sorted: every folder that holds a manifest or a version, or does not show what it holds. */
   models(): Promise<readonly string[]>;
-  /** The versions of a model, newest first; a version whose file is missing is listed, and refused when read. */
+  /**
+   * The versions of a model, newest first; a version whose file is missing is listed, and refused when read. Throws
+   * MODEL_NOT_FOUND, and MODEL_FILE_INVALID when there are folders but none of them is a version.
+   */
   versions(model: string): Promise<readonly number[]>;
   /** The manifest's text. Throws MODEL_NOT_FOUND or MANIFEST_INVALID. */
   readManifest(model: string): Promise<RepositoryFile<string>>;
@@ -34,6 +37,9 @@ const MANIFEST_MAX_BYTES = 4 * 1024 * 1024;
 
 /** Largest model file, bytes: an ONNX file is one protobuf message, which can't be larger. */
 const MODEL_MAX_BYTES = 2 ** 31 - 1;
+
+/** The most names that a refusal lists. */
+const NAMES_SHOWN = 5;
 
 const MODEL_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,62}$/;
 const VERSION = /^[1-9]\d{0,8}$/;
@@ -77,13 +83,22 @@ async function listModels(directory: string): Promise<readonly string[]> {
       `The model repository ${directory} is not a folder; make it, or set HEADGATE_MODELS to the folder of models.`,
     );
   });
-  const held = await Promise.all(names.map((name) => holdsModel(join(directory, name))));
-  return names.filter((name, i) => !name.startsWith(".") && held[i]).sort();
+  const visible = names.filter((name) => !name.startsWith("."));
+  const held = await Promise.all(visible.map((name) => holdsModel(directory, name)));
+  return visible.filter((_, i) => held[i]).sort();
 }
 
-/** A folder that has a version but no manifest counts too: to leave it out would hide the mistake. */
-async function holdsModel(folder: string): Promise<boolean> {
-  const entries = await readdir(folder);
+/**
+ * A folder that has a version but no manifest counts too: to leave it out would hide the mistake. So does one that can't
+ * be looked into, unless its name says that it is none of ours, as "lost+found" does.
+ */
+async function holdsModel(directory: string, name: string): Promise<boolean> {
+  let entries: readonly string[];
+  try {
+    entries = await readdir(join(directory, name));
+  } catch {
+    return MODEL_NAME.test(name);
+  }
   return entries.some((entry) => entry === "model.json" || VERSION.test(entry));
 }
 
@@ -93,10 +108,14 @@ async function listVersions(directory: string, model: string): Promise<readonly 
   const names = await folderNames(folder, () => {
     throw new HeadgateError("MODEL_NOT_FOUND", `There is no model "${model}" in ${directory}.`);
   });
-  return names
-    .filter((name) => VERSION.test(name))
-    .map(Number)
-    .sort((a, b) => b - a);
+  const versions = names.filter((name) => VERSION.test(name)).map(Number);
+  if (versions.length === 0 && names.length > 0) {
+    throw new HeadgateError(
+      "MODEL_FILE_INVALID",
+      `${folder} has no version: versions are folders named 1, 2, …; found ${names.slice(0, NAMES_SHOWN).join(", ")}. Rename the folder of the model to 1.`,
+    );
+  }
+  return versions.sort((a, b) => b - a);
 }
 
 async function folderNames(folder: string, onMissing: () => never): Promise<readonly string[]> {

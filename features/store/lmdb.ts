@@ -2,7 +2,7 @@
  * The embedded driver: one LMDB environment in a folder, shared by every process of the host. Readers never wait and
  * never block a writer; writers take turns.
  *
- * Two named databases: `rows` (see lmdb-row.ts) and `control`, name → bytes. Newest wins by a read and a write inside
+ * Two named databases: `rows` (see lmdb-row.ts) and `control` (see lmdb-control.ts). Newest wins by a read and a write inside
  * one transaction, which LMDB lets one process at a time have.
  *
  * Durability is LMDB's own: a transaction is synced to disk before its rows are acknowledged, so these survive the
@@ -18,7 +18,8 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { HeadgateError } from "../../errors.ts";
-import { compareRowOrder } from "../row-order.ts";
+import { compareRows } from "../row-order.ts";
+import { lmdbControl } from "./lmdb-control.ts";
 import { DATA_FILE, lmdbFailure, prepareLmdbDirectory } from "./lmdb-file.ts";
 import {
   EXPIRY_BYTES,
@@ -123,12 +124,9 @@ class LmdbStore implements OnlineStore {
     this.#fileNumber = statSync(join(options.directory, DATA_FILE)).ino;
     this.address = `lmdb:${options.directory}`;
     this.tiers = Object.freeze([Object.freeze({ name: "lmdb", read: (requests) => this.read(requests) } as StoreTier)]);
-    this.control = Object.freeze({
-      get: async (name: string) => this.#fresh(() => this.#records.getBinary(name)),
-      compareAndSet: async (name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined) =>
-        this.#transact(() => this.#setIf(name, expected, next)),
-      list: async (prefix: string) =>
-        this.#fresh(() => [...this.#records.getKeys({ start: prefix || FIRST_KEY, end: prefix + LAST_KEY })]),
+    this.control = lmdbControl(this.#records, {
+      fresh: (read) => this.#fresh(read),
+      transact: (write) => this.#transact(write),
     });
   }
 
@@ -261,7 +259,7 @@ class LmdbStore implements OnlineStore {
   #writeNewest(key: string, row: RowWrite): WriteOutcome {
     const stored = this.#rows.getBinaryFast(key);
     if (stored !== undefined) {
-      const newer = compareRowOrder(row.bytes, stored, EXPIRY_BYTES);
+      const newer = compareRows(row.bytes, stored, EXPIRY_BYTES, stored.length);
       if (newer <= 0) return newer === 0 ? "equal" : "stale";
     }
     this.#put(key, row);
@@ -291,13 +289,6 @@ class LmdbStore implements OnlineStore {
     // One may have been written anew since it was seen.
     const isStillDue = (stored: Buffer | undefined) => stored !== undefined && isDue(stored, nowMs);
     return keys.filter((key) => isStillDue(this.#rows.getBinaryFast(key)) && this.#rows.removeSync(key)).length;
-  }
-
-  #setIf(name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): boolean {
-    if (!sameBytes(this.#records.getBinary(name), expected)) return false;
-    if (next !== undefined) this.#records.putSync(name, Buffer.from(next));
-    else if (expected !== undefined) this.#records.removeSync(name);
-    return true;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { HeadgateError } from "../../errors.ts";
-import { compareRowOrder } from "../row-order.ts";
+import { compareRows } from "../row-order.ts";
 import {
   type ControlStore,
   type EntityRows,
@@ -137,7 +137,7 @@ class MemoryStore implements OnlineStore {
   #writeNewest(row: RowWrite): WriteOutcome {
     const stored = this.#fields.get(row.field)?.byKey.get(row.key);
     if (stored !== undefined) {
-      const newer = compareRowOrder(row.bytes, stored.bytes);
+      const newer = compareRows(row.bytes, stored.bytes);
       if (newer <= 0) return newer === 0 ? "equal" : "stale";
     }
     this.#put(row);

@@ -68,10 +68,35 @@ end`;
 
 /**
  * KEYS, or none; ARGV: the field, the number of rows, expiry and bytes of each, the keys that are not declared. Answers
- * one letter a row: w(ritten), e(qual), s(tale), or ? where the row was not served.
+ * one letter a row: w(ritten), e(qual), s(tale), or ? where the row was not served. `newer` is compareRows of
+ * row-order.ts; strings are never compared by "<", which goes by the server's locale.
  */
 export const WRITE_ROWS = script(`${KEEP_UNTIL}
 local byte, pcall = string.byte, redis.pcall
+local function values_at(row)
+  local at = byte(row, 1) + 2
+  for _ = 1, 3 do
+    local x = byte(row, at)
+    while x and x >= 128 do
+      at = at + 1
+      x = byte(row, at)
+    end
+    if x then at = at + 1 end
+  end
+  return at
+end
+local function larger(a, b)
+  local a_end, b_end = byte(a, 1) + 1, byte(b, 1) + 1
+  if #a == a_end then return #b > b_end and 1 or 0 end
+  if #b == b_end then return -1 end
+  a, b = string.sub(a, values_at(a)), string.sub(b, values_at(b))
+  if a == b then return 0 end
+  for i = 1, math.min(#a, #b) do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x - y end
+  end
+  return #a - #b
+end
 local function newer(a, b)
   local length, a1, a2, a3, a4, a5, a6, a7, a8 = byte(a, 1, 9)
   local b_length, b1, b2, b3, b4, b5, b6, b7, b8 = byte(b, 1, 9)
@@ -90,7 +115,7 @@ local function newer(a, b)
     local x, y = byte(a, i), byte(b, i)
     if x ~= y then return x - y end
   end
-  return 0
+  return larger(a, b)
 end
 local field, count = ARGV[1], tonumber(ARGV[2])
 local outcomes = {}

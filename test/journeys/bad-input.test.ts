@@ -227,9 +227,9 @@ describe("a wrong Parquet file", () => {
     const before = await stored();
     write(Buffer.from(parquetWriteBuffer({ columnData: columns as never })));
     expect(await refusal()).toMatchObject({ code });
-    const { exitCode, stdout } = await run(headgate("materialize-incremental", "now"), project);
+    const { exitCode, stderr } = await run(headgate("materialize-incremental", "now"), project);
     expect(exitCode).toBe(1);
-    for (const sentence of says) expect(stdout).toMatch(sentence);
+    for (const sentence of says) expect(stderr).toMatch(sentence);
     expect(await stored()).toEqual(before);
     expect(before.orders_30d.status).toBe("PRESENT");
   });
@@ -247,10 +247,32 @@ describe("a wrong command line", () => {
     ["a missing argument", ["materialize", "2026-11-01"]],
     ["a join key without a value", ["features", "get", "customer_30d_features", "17"]],
     ["a project name that can't be one", ["init", "1 shop"]],
+    ["an unknown feature view", ["features", "describe", "nope"]],
+    ["a time that is none", ["materialize", "2026-13-01", "now"]],
   ];
   test.each(lines)("with %s ends with 2", async (_, words) => {
     const { exitCode, stderr } = await run(headgate(...words), copyExample());
     expect([exitCode, stderr === ""]).toEqual([2, false]);
+  });
+
+  test("is one JSON object on stderr with --json", async () => {
+    for (const words of [["predict"], ["plan", "--chek"], ["materialize", "2026-11-01"], ["features"]]) {
+      const { exitCode, stdout, stderr } = await run(headgate(...words, "--json"), copyExample());
+      expect([exitCode, stdout, JSON.parse(stderr).error.code]).toEqual([2, "", "USAGE"]);
+    }
+  });
+
+  test("a reader that closes the pipe early sees no stack", async () => {
+    const words = headgate("features", "list").map((word) => `'${word}'`);
+    const { stderr } = await run(["bash", "-c", `${words.join(" ")} | true`], copyExample());
+    expect(stderr).toBe("");
+  });
+
+  test("a definition that awaits for ever is told", async () => {
+    const project = copyExample();
+    writeFileSync(join(project, "features", "stuck.ts"), "await new Promise(() => {});");
+    const { exitCode, stderr } = await run(headgate("features", "list"), project);
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/awaits what never comes.*DEFINITION_INVALID/)]);
   });
 
   test("help ends with 0 and has an example", async () => {
@@ -259,8 +281,10 @@ describe("a wrong command line", () => {
   });
 
   test("outside of a project the way out is named", async () => {
-    const { exitCode, stderr } = await run(headgate("plan", "--project", "/"), copyExample());
-    expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/no headgate\.config\.ts.*--project <dir>.*headgate init/);
+    for (const words of [["plan"], ["features", "list"], ["features", "describe", "x"]]) {
+      const { exitCode, stderr } = await run(headgate(...words, "--project", "/"), copyExample());
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(/no headgate\.config\.ts.*--project <dir>.*headgate init/);
+    }
   });
 });

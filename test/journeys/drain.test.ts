@@ -68,7 +68,8 @@ async function askUntilRefused(underLoad: EventEmitter): Promise<readonly number
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException;
       // Not accepted: nobody listens any more, or an idle kept-alive connection was closed before it was used.
-      if (code === "ECONNREFUSED" || (code === "ECONNRESET" && asked.reusedSocket)) return statuses;
+      const isCut = code === "ECONNRESET" || code === "EPIPE";
+      if (code === "ECONNREFUSED" || (isCut && asked.reusedSocket)) return statuses;
       throw thrown;
     }
   }

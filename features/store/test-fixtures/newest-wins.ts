@@ -7,7 +7,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { RowOrder } from "../../row-order.ts";
-import type { OnlineStore, WriteOutcome } from "../online-store.ts";
+import type { OnlineStore, RowWrite, WriteOutcome } from "../online-store.ts";
 import { readBytes, rowBytes, rowWrite, textOf } from "./rows.ts";
 
 const SMALL_ORDER = fc.record({
@@ -24,17 +24,18 @@ const EVENT = fc.record({
   entity: fc.nat(2),
   field: fc.constantFrom("view", "other"),
   order: SMALL_ORDER,
-  isDelete: fc.boolean(),
+  /** Texts of which bytes above 0x7f are part, or a delete. */
+  values: fc.constantFrom(undefined, "", "a", "ab", "b", "ü"),
 });
 const BATCHES = fc.array(fc.array(EVENT, { maxLength: 8 }), { minLength: 1, maxLength: 6 });
 
-/** The naive store: one row after the other, newest by the numbers of its order. */
+/** The naive store: one row after the other, newest by the numbers of its order, then by its values. */
 function oracle() {
-  const rows = new Map<string, { order: RowOrder; bytes: Uint8Array }>();
-  const write = (id: string, order: RowOrder, bytes: Uint8Array): WriteOutcome => {
-    const stored = rows.get(id);
-    const newer = stored === undefined ? 1 : compareNumbers(order, stored.order);
-    if (newer > 0) rows.set(id, { order, bytes });
+  const rows = new Map<string, DrawnWrite>();
+  const write = (row: DrawnWrite): WriteOutcome => {
+    const stored = rows.get(idOf(row));
+    const newer = stored === undefined ? 1 : compareNumbers(row.order, stored.order) || compareTexts(row, stored);
+    if (newer > 0) rows.set(idOf(row), row);
     return newer > 0 ? "written" : newer === 0 ? "equal" : "stale";
   };
   return { rows, write };
@@ -46,13 +47,29 @@ function compareNumbers(a: RowOrder, b: RowOrder): number {
   return part === undefined ? 0 : a[part] - b[part];
 }
 
-/** Turns events into writes; each has a payload of its own, so that a kept row is told from a replaced one. */
-function writesOf(prefix: string, batches: readonly (readonly EventOf[])[]) {
+/** A delete is newer than a row of its order. */
+function compareTexts({ values: a }: DrawnWrite, { values: b }: DrawnWrite): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+interface DrawnWrite extends RowWrite {
+  readonly order: RowOrder;
+  readonly values: string | undefined;
+}
+
+const idOf = ({ field, key }: DrawnWrite): string => `${field}/${key}`;
+
+/** Turns events into writes; each has a header of its own, so that a kept row is told from a replaced one. */
+function writesOf(prefix: string, batches: readonly (readonly EventOf[])[]): DrawnWrite[][] {
   let count = 0;
   return batches.map((batch) =>
-    batch.map(({ entity, field, order, isDelete }) => {
-      const bytes = rowBytes(order, isDelete ? undefined : `payload ${count++}`);
-      return { key: `${prefix}=${entity}`, field, bytes, expireAtMs: Number.POSITIVE_INFINITY, order };
+    batch.map(({ entity, field, order, values }) => {
+      // Three varints, the second of two bytes.
+      const payload =
+        values === undefined ? undefined : Buffer.from([1, 0x80 + count, 1, count++, ...Buffer.from(values)]);
+      const bytes = rowBytes(order, payload);
+      return { key: `${prefix}=${entity}`, field, bytes, expireAtMs: Number.POSITIVE_INFINITY, order, values };
     }),
   );
 }
@@ -72,7 +89,7 @@ export function describeNewestWins(store: () => OnlineStore): void {
     const property = fc.asyncProperty(BATCHES, async (batches) => {
       const { rows, write } = oracle();
       for (const batch of writesOf(`arrival${run++}`, batches)) {
-        const expected = batch.map((row) => write(`${row.field}/${row.key}`, row.order, row.bytes));
+        const expected = batch.map(write);
         expect(await store().write(batch)).toEqual(expected);
       }
       await expectRows(rows);
@@ -84,17 +101,25 @@ export function describeNewestWins(store: () => OnlineStore): void {
     const property = fc.asyncProperty(BATCHES, fc.infiniteStream(fc.nat()), async (batches, random) => {
       const { rows, write } = oracle();
       const writes = writesOf(`concurrent${run++}`, batches);
-      // Of equal orders whichever came first stays, so only one of them takes part.
+      // Of equal rows whichever came first stays with its header, so only one of them takes part.
       const taken = new Set<string>();
-      const distinct = writes.map((batch) =>
-        batch.filter((row) => isFirst(taken, `${row.field}/${row.key}`, row.order)),
-      );
-      for (const row of distinct.flat()) write(`${row.field}/${row.key}`, row.order, row.bytes);
+      const distinct = writes.map((batch) => batch.filter((row) => isFirst(taken, row)));
+      for (const row of distinct.flat()) write(row);
       const shuffled = distinct.map((batch) => ({ batch, at: random.next().value })).sort((a, b) => a.at - b.at);
       await Promise.all(shuffled.map(({ batch }) => store().write(batch)));
       await expectRows(rows);
     });
     await fc.assert(property, { numRuns: 100 });
+  });
+
+  it("ends with the same of two rows of one order, whichever comes first", async () => {
+    const low = rowWrite("tied=1", 10, Buffer.from([9, 9, 9, 1]));
+    const high = rowWrite("tied=1", 10, Buffer.from([1, 0xff, 1, 1, 0xe0]));
+    const again = rowWrite("tied=1", 10, Buffer.from([2, 2, 2, 0xe0]));
+    const gone = rowWrite("tied=1", 10);
+    expect(await store().write([low, high, again, low])).toEqual(["written", "written", "equal", "stale"]);
+    expect(await readBytes(store(), "tied=1")).toEqual(high.bytes);
+    expect(await store().write([gone, gone, high])).toEqual(["written", "equal", "stale"]);
   });
 
   it("keeps a delete against older rows and gives way to newer ones", async () => {
@@ -106,7 +131,7 @@ export function describeNewestWins(store: () => OnlineStore): void {
   });
 }
 
-function isFirst(taken: Set<string>, id: string, order: RowOrder): boolean {
-  const label = `${id} ${Object.values(order).join()}`;
+function isFirst(taken: Set<string>, row: DrawnWrite): boolean {
+  const label = JSON.stringify([idOf(row), Object.values(row.order), row.values ?? null]);
   return !taken.has(label) && taken.add(label).has(label);
 }

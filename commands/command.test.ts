@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { type ErrorCode, HeadgateError } from "../errors.ts";
+import { fail } from "./command.ts";
+
+const told = (thrown: unknown, json = false) => {
+  const written: string[] = [];
+  const stderr = { write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
+  return { exitCode: fail({ json, stderr }, thrown), text: written.join("") };
+};
+
+test.each<[ErrorCode, number]>([
+  ["USAGE", 2],
+  ["INTERVAL_INVALID", 2],
+  ["VIEW_NOT_FOUND", 2],
+  ["ENTITY_KEY_INVALID", 2],
+  ["SOURCE_NOT_FOUND", 1],
+])("%s ends with %i", (code, exitCode) => {
+  expect(told(new HeadgateError(code, "Why."))).toEqual({ exitCode, text: `headgate: Why. [${code}]\n` });
+});
+
+test("with --json it is one object", () => {
+  expect(JSON.parse(told(new HeadgateError("USAGE", "Why."), true).text)).toMatchObject({
+    error: { code: "USAGE", detail: "Why." },
+  });
+});

@@ -1,0 +1,40 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { CommandContext } from "./command.ts";
+import { init } from "./init.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "headgate-init-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const silent = { write: () => true } as unknown as NodeJS.WriteStream;
+const context: CommandContext = {
+  projectDirectory: ".",
+  json: false,
+  environment: {},
+  stdout: silent,
+  stderr: silent,
+  now: () => 0,
+};
+
+test("a folder that can't be written is told as that", async () => {
+  writeFileSync(join(folder, "file"), "");
+  for (const target of ["file", "file/shop"]) {
+    await expect(init(context, join(folder, target))).rejects.toMatchObject({ code: "PROJECT_UNWRITABLE" });
+  }
+});
+
+test("a folder that holds something is left alone", async () => {
+  writeFileSync(join(folder, "file"), "");
+  await expect(init(context, folder)).rejects.toMatchObject({ code: "PROJECT_EXISTS" });
+});
+
+test("its TypeScript settings take imports that end in .ts", async () => {
+  await init(context, join(folder, "shop"));
+  const { compilerOptions } = JSON.parse(readFileSync(join(folder, "shop", "tsconfig.json"), "utf8"));
+  expect(compilerOptions).toMatchObject({ allowImportingTsExtensions: true, noEmit: true });
+});

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { createRegistry } from "../features/registry.ts";
+import { openMemoryStore } from "../features/store/memory.ts";
+import type { Models } from "../models/lifecycle.ts";
+import { checkReadiness } from "./health.ts";
+
+const none: Models = { get: () => undefined, list: () => [], close: async () => {} };
+
+test("a store that never answers holds no probe longer than the bound", async () => {
+  const silent = { ...openMemoryStore(), ping: () => new Promise<never>(() => {}) };
+  const { ready, body } = await checkReadiness({
+    store: silent,
+    memory: undefined,
+    models: none,
+    registry: createRegistry([]),
+    applied: undefined,
+    isDraining: () => false,
+    pingTimeoutMs: 1,
+  });
+  expect([ready, body]).toEqual([
+    false,
+    expect.objectContaining({
+      online_store: expect.objectContaining({ problem: "The 1 ms budget passed during asking the store." }),
+    }),
+  ]);
+});
