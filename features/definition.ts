@@ -35,7 +35,7 @@ export function isDefinition(value: unknown): value is Definition {
  * Refuses names that are not plain identifiers: they become keys of hashes, JSON and metrics. Names that every object
  * has (`constructor`, `toString`) are refused too: JavaScript would find them where nobody put them.
  */
-export function checkName(what: string, name: string): void {
+function checkName(what: string, name: string): void {
   const usable = typeof name === "string" && /^[A-Za-z][A-Za-z0-9_]{0,62}$/.test(name);
   refuseUnless(
     usable,

@@ -67,9 +67,9 @@ async function askUntilRefused(underLoad: EventEmitter): Promise<readonly number
       if (statuses.length === ANSWERS_UNDER_LOAD) underLoad.emit("answers");
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException;
-      // Not accepted: nobody listens any more, or an idle kept-alive connection was closed before it was used.
-      const isCut = code === "ECONNRESET" || code === "EPIPE";
-      if (code === "ECONNREFUSED" || (isCut && asked.reusedSocket)) return statuses;
+      // Not accepted: nobody listens any more, or the connection was closed before its request was read. Requests that
+      // were certainly accepted are the half-sent ones.
+      if (code === "ECONNREFUSED" || code === "ECONNRESET" || code === "EPIPE") return statuses;
       throw thrown;
     }
   }
