@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { HeadgateError } from "../errors.ts";
 import { type AppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import { findView } from "../features/catalog.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import { fingerprintOf } from "../features/fingerprint.ts";
 import type { Registry } from "../features/registry.ts";
@@ -77,11 +78,7 @@ function chooseViews(registry: Registry, names: readonly string[] | undefined): 
     throw new HeadgateError("SOURCE_NOT_FOUND", `No feature view has a file source. ${ADD_SOURCE}`);
   }
   return [...new Set(names)].map((name) => {
-    const view = registry.views.get(name);
-    if (view === undefined) {
-      const there = [...registry.views.keys()].sort().join(", ") || "none";
-      throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${name}"; there are ${there}.`);
-    }
+    const view = findView(registry, name);
     if (hasFiles(view)) return view;
     throw new HeadgateError("SOURCE_NOT_FOUND", `Feature view "${name}" has no file source. ${ADD_SOURCE}`);
   });

@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import type { FieldType } from "../features/field.ts";
+import { canonicalInteger, type FieldType } from "../features/field.ts";
 import type { LocalToUtc } from "./local-time.ts";
 import type { ParquetColumn, ParquetValue, TimeUnit } from "./parquet-type.ts";
 
@@ -36,9 +36,9 @@ function compileOne(value: ParquetValue, type: FieldType, toUtc: LocalToUtc): Co
     case "decimal":
       return type.kind === "float64"
         ? (physical) => Number(`${unscaled(physical)}e${-value.scale}`)
-        : (physical) => canonical(unscaled(physical));
+        : (physical) => canonicalInteger(unscaled(physical));
     case "integer":
-      if (value.bits === 64) return (physical) => canonical(physical as bigint);
+      if (value.bits === 64) return (physical) => canonicalInteger(physical as bigint);
       // Unsigned 32 bits lie in a signed word.
       return value.signed ? (physical) => physical : (physical) => (physical as number) >>> 0;
     case "binary":
@@ -60,16 +60,10 @@ function shifted(localUs: number | bigint, toUtc: LocalToUtc): number | bigint {
 
 /** A stored time as µs, floored. INT96 comes as nanoseconds. */
 function toMicroseconds(stored: bigint, unit: TimeUnit): number | bigint {
-  if (unit === "MICROS") return canonical(stored);
-  if (unit === "MILLIS") return canonical(stored * 1_000n);
+  if (unit === "MICROS") return canonicalInteger(stored);
+  if (unit === "MILLIS") return canonicalInteger(stored * 1_000n);
   const remainder = stored % 1_000n;
-  return canonical((remainder < 0n ? stored - 1_000n - remainder : stored - remainder) / 1_000n);
-}
-
-/** A number wherever that is exact: rounding to a double never makes an unsafe integer safe. */
-function canonical(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+  return canonicalInteger((remainder < 0n ? stored - 1_000n - remainder : stored - remainder) / 1_000n);
 }
 
 /** A decimal's digits as an integer: a word, or big-endian two's complement bytes. */

@@ -48,7 +48,7 @@ export function describeView(view: FeatureView): { readonly [property: string]: 
 export function findView(registry: Registry, name: string): FeatureView {
   const view = registry.views.get(name);
   if (view !== undefined) return view;
-  const known = [...registry.views.keys()].join(", ");
+  const known = [...registry.views.keys()].sort().join(", ") || "none";
   throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${excerpt(name)}"; there are ${known}.`);
 }
 

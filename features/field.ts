@@ -99,9 +99,13 @@ export function compileAccept(type: FieldType): Accept {
 
 const INT64_LIMIT = 2n ** 63n;
 
-/** An int64 in its canonical form: a number where that is exact, else a bigint. */
+/**
+ * An int64 in its canonical form: a number where that is exact, else a bigint. One test on the nearest double is enough:
+ * rounding never makes an unsafe integer safe.
+ */
 export function canonicalInteger(value: bigint): number | bigint {
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
+  const double = Number(value);
+  return Number.isSafeInteger(double) ? double : value;
 }
 
 function acceptInt64(value: unknown): number | bigint | typeof REFUSED {

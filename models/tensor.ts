@@ -12,7 +12,7 @@
 
 import { Tensor } from "onnxruntime-node";
 import { HeadgateError } from "../errors.ts";
-import type { FeatureValue } from "../features/field.ts";
+import { canonicalInteger, type FeatureValue } from "../features/field.ts";
 import { decodeFloat16, encodeFloat16 } from "./float16.ts";
 import type { InputPlan, OutputPlan, TensorType } from "./signature.ts";
 
@@ -202,19 +202,13 @@ function compileElements(type: TensorType, data: Elements): ElementAt {
       return (i) => data[i] !== 0;
     case "int64":
     case "uint64":
-      return (i) => exactInteger(data[i] as bigint);
+      return (i) => canonicalInteger(data[i] as bigint);
     case "float16":
       // From Node 24 on the runtime hands over a Float16Array, whose elements are numbers already.
       return data instanceof Uint16Array ? (i) => decodeFloat16(data[i]!) : (i) => data[i]!;
     default:
       return (i) => data[i]!;
   }
-}
-
-/** Past 2^53 − 1 the nearest double is never a safe integer, so one test on it is enough. */
-function exactInteger(value: bigint): number | bigint {
-  const double = Number(value);
-  return Number.isSafeInteger(double) ? double : value;
 }
 
 function take(values: ElementAt, start: number, count: number): OutputValue[] {

