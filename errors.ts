@@ -58,12 +58,19 @@ export const ERRORS = Object.freeze({
   // Loading.
   SOURCE_NOT_FOUND: kind(404, false, "The view's source has no file."),
   SOURCE_CHANGED: kind(409, true, "A source file changed while it was read."),
+  SOURCE_DENIED: kind(403, false, "The source refuses access."),
+  SOURCE_UNREACHABLE: kind(503, true, "The source does not answer."),
   PARQUET_INVALID: kind(422, false, "The file is not readable Parquet."),
   PARQUET_COLUMN_MISSING: kind(422, false, "The Parquet file lacks a column the view needs."),
   PARQUET_COLUMN_TYPE: kind(422, false, "A Parquet column has another type than the view declares."),
   INTERVAL_INVALID: kind(422, false, "The materialization interval is not understood."),
   TOO_MANY_BAD_ROWS: kind(422, false, "More rows than allowed could not be taken."),
   MATERIALIZE_RUNNING: kind(409, true, "Another materialization of the view is running."),
+  // Streaming.
+  STREAM_UNREACHABLE: kind(503, true, "Kafka or the schema registry does not answer."),
+  STREAM_DENIED: kind(403, false, "Kafka or the schema registry refuses access."),
+  TOO_MANY_DEAD_LETTERS: kind(422, false, "More events than allowed could not be taken."),
+  ROWS_INVALID: kind(422, false, "A row of the request can't be taken."),
   // Models.
   MANIFEST_INVALID: kind(422, false, "The model's manifest is wrong."),
   MODEL_FILE_INVALID: kind(422, false, "The model file is not an ONNX model that can run."),

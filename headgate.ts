@@ -24,6 +24,9 @@ export {
   fileSource,
   type KafkaSource,
   kafkaSource,
+  type MapEvent,
   type RequestSource,
   requestSource,
+  type StreamFormat,
+  type TimestampUnit,
 } from "./features/source.ts";

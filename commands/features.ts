@@ -70,7 +70,7 @@ function viewText(view: FeatureView): string {
     `  join keys  ${keys.join(", ") || "(none)"}`,
     `  ttl        ${view.ttlMs === undefined ? "any age" : formatDuration(view.ttlMs)}`,
     `  source     ${view.source?.path ?? "(none)"}`,
-    `  stream     ${view.stream?.topic ?? "(none)"}`,
+    `  stream     ${(view.streams.map(({ topic }) => topic).join(", ") || undefined) ?? "(none)"}`,
     "",
     table(["field", "type"], fields),
   ].join("\n");

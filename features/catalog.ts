@@ -39,7 +39,7 @@ export function describeView(view: FeatureView): { readonly [property: string]: 
     schema: typeNames(view.schema),
     ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
     source: view.source === undefined ? null : view.source.path,
-    stream: view.stream === undefined ? null : view.stream.topic,
+    stream: view.streams.map(({ topic }) => topic),
     description: view.description,
   };
 }

@@ -18,7 +18,8 @@ export interface FeatureView<S extends Schema = Schema> extends Definition<"feat
   /** How old a value may be at serving, from its event timestamp; undefined: any age. */
   readonly ttlMs: number | undefined;
   readonly source: FileSource | undefined;
-  readonly stream: KafkaSource | undefined;
+  /** The topics its rows are streamed from; none is an empty list. */
+  readonly streams: readonly KafkaSource[];
   readonly description: string;
   /** Names the fields a feature service takes of this view; none means all. */
   select(...fields: readonly (keyof S & string)[]): FeatureSelection;
@@ -42,7 +43,7 @@ export function featureView<const S extends Schema>(
     readonly schema: S;
     readonly ttl?: string;
     readonly source?: FileSource;
-    readonly stream?: KafkaSource;
+    readonly stream?: KafkaSource | readonly KafkaSource[];
     readonly description?: string;
   },
 ): FeatureView<S> {
@@ -54,7 +55,8 @@ export function featureView<const S extends Schema>(
   const joinKeys = joinKeysOf(options.entities);
   const both = Object.keys(options.schema).find((field) => Object.hasOwn(joinKeys, field));
   refuseUnless(both === undefined, `${what}: "${both}" is a join key and can't be a field as well.`);
-  checkSources(what, options, { ...joinKeys, ...options.schema });
+  const streams = options.stream === undefined ? [] : [options.stream].flat();
+  checkSources(what, { source: options.source, streams }, { ...joinKeys, ...options.schema });
   const view: FeatureView<S> = {
     kind: "featureView",
     name,
@@ -62,7 +64,7 @@ export function featureView<const S extends Schema>(
     schema: Object.freeze({ ...options.schema }),
     ttlMs: options.ttl === undefined ? undefined : parseDurationMs(options.ttl, `${what} ttl`),
     source: options.source,
-    stream: options.stream,
+    streams: Object.freeze(streams),
     description: options.description ?? "",
     select: (...fields) => selection(view, options.schema, fields),
   };
@@ -87,21 +89,29 @@ export function joinKeysOf(entities: readonly Entity[]): Schema {
 
 function checkSources(
   what: string,
-  { source, stream }: { readonly source?: FileSource; readonly stream?: KafkaSource },
+  { source, streams }: { readonly source: FileSource | undefined; readonly streams: readonly KafkaSource[] },
   columns: Schema,
 ): void {
   refuseUnless(
     source === undefined || source?.kind === "file",
     `${what}: source is ${shown(source)}; write fileSource({ path, timestampField }).`,
   );
-  refuseUnless(
-    stream === undefined || stream?.kind === "kafka",
-    `${what}: stream is ${shown(stream)}; write kafkaSource({ topic, timestampField }).`,
-  );
-  const unknown = Object.keys(source?.columns ?? {}).find((name) => !Object.hasOwn(columns, name));
+  for (const [i, stream] of streams.entries()) {
+    refuseUnless(
+      stream?.kind === "kafka",
+      `${what}: stream is ${shown(stream)}; write kafkaSource({ topic, timestampField }), or a list of them.`,
+    );
+    refuseUnless(
+      streams.findIndex(({ topic }) => topic === stream.topic) === i,
+      `${what}: stream names topic "${stream.topic}" twice; a topic is read in one way.`,
+    );
+  }
   const known = Object.keys(columns).join(", ");
-  refuseUnless(
-    unknown === undefined,
-    `${what}: columns names "${unknown}", which is none of its fields; it has ${known}.`,
-  );
+  for (const renamed of [source, ...streams]) {
+    const unknown = Object.keys(renamed?.columns ?? {}).find((name) => !Object.hasOwn(columns, name));
+    refuseUnless(
+      unknown === undefined,
+      `${what}: columns names "${unknown}", which is none of its fields; it has ${known}.`,
+    );
+  }
 }

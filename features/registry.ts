@@ -143,7 +143,11 @@ function canonicalOf(definition: Definition): unknown {
         schema: typeNames(view.schema),
         ttl_ms: view.ttlMs ?? null,
         source: view.source === undefined ? null : { ...view.source, columns: sorted(view.source.columns) },
-        stream: view.stream ?? null,
+        streams: view.streams.map((stream) => ({
+          ...stream,
+          columns: sorted(stream.columns),
+          map: stream.map === undefined ? null : fingerprintOf(String(stream.map)),
+        })),
       };
     }
     case "onDemandFeatureView": {

@@ -4,10 +4,10 @@
  * same zod schema. Types of join keys and request features are checked where they are used, by the model's read plan.
  */
 
-import { parse as parseLossless } from "lossless-json";
 import { z } from "zod";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
-import { canonicalInteger, type Schema } from "../features/field.ts";
+import type { Schema } from "../features/field.ts";
+import { parseJson } from "../features/json-text.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { EntityKeys } from "../features/reader.ts";
 
@@ -38,16 +38,13 @@ export interface PredictRequest {
 }
 
 const MEMBERS = new Set(["model", "entities", "context", "explain"]);
-/** An integer token of 16 digits or more, which JSON.parse may round. Fractions and exponents are none. */
-const LONG_INTEGER = /(?:^|[[,:\s-])\d{16,}(?![\d.eE])/;
-
 /** The most characters of a parser's own message that are told; it may repeat the token it stumbled on. */
 const REASON_CHARACTERS = 160;
 
 /** Parses a body. Integers past 2^53 become bigints; of a member that is there twice the last counts. Throws BODY_NOT_JSON saying where it stops being JSON. */
 export function parseBody(text: string): unknown {
   try {
-    return LONG_INTEGER.test(text) ? parseLossless(text, undefined, EXACT) : JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     const reason =
       cause instanceof RangeError ? "it is nested too deeply" : excerpt(reasonOf(cause), REASON_CHARACTERS);
@@ -153,15 +150,3 @@ function joinKeyProblem(entity: EntityKeys, index: number, names: readonly strin
     `entities[${index}] ${problem}; feature service "${service}" ${known}.`,
   );
 }
-
-/** As many characters as the longest int64 has; BigInt takes a time that is the square of a token's length. */
-const INT64_CHARACTERS = 20;
-
-function exactNumber(token: string): number | bigint {
-  const rounded = Number(token);
-  const isExact = Number.isSafeInteger(rounded) || token.length > INT64_CHARACTERS || !/^-?\d+$/.test(token);
-  return isExact ? rounded : canonicalInteger(BigInt(token));
-}
-
-/** The last of two members of one name counts, as it does for JSON.parse. */
-const EXACT = { parseNumber: exactNumber, onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue };

@@ -149,7 +149,7 @@ function isAllowed({ path }: ModuleSource, { from, typeOnly }: ModuleImport): bo
   const [own, imported] = [partOf(path), partOf(from)];
   if (own === imported) return true;
   const allowed = [...allowedParts(own), ...(/^\w+\/main\.ts$/.test(path) ? allowedParts("*/main.ts") : [])];
-  return allowed.includes("*") || allowed.includes(imported) || (path === "telemetry.ts" && typeOnly);
+  return allowed.includes("*") || allowed.includes(imported) || (typeOnly && path.startsWith("telemetry"));
 }
 
 /** `home` may hold a "*", which stands for a part of one name. */

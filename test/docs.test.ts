@@ -71,13 +71,17 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   });
   const rows = markdownTable(read("docs/metrics.md"), "Metrics").map((row) => row.map(code));
   expect(rows.map(([name, type, , help]) => [name, type, help])).toEqual(exposed);
+  const parts = readdirSync(join(CHECKOUT, "telemetry")).filter((name) => !name.endsWith(".test.ts"));
   const labels = [
-    ...read("telemetry.ts").matchAll(
-      /(?:name: |gauge\(\s*|total\(\s*)"(headgate_\w+)",\s+(?:help: )?"[^"]+",(?:\s+labelNames: \[([^\]]*)\])?/g,
-    ),
+    ...parts
+      .map((name) => read(`telemetry/${name}`))
+      .join("\n")
+      .matchAll(
+        /(?:name: |gauge\(\s*|total\(\s*)"(headgate_\w+)",\s+(?:help: )?"[^"]+",(?:\s+labelNames: \[([^\]]*)\])?/g,
+      ),
   ];
-  expect(rows.map(([name, , told]) => [name, told])).toEqual(
-    labels.map(([, name, names]) => [name, names === undefined ? "none" : names.replaceAll('"', "")]),
+  expect(rows.map(([name, , told]) => [name, told]).sort()).toEqual(
+    labels.map(([, name, names]) => [name, names === undefined ? "none" : names.replaceAll('"', "")]).sort(),
   );
 });
 

@@ -1,0 +1,61 @@
+/** Metrics of predictions: how many, how long, of what statuses, and what was refused. */
+
+import { Counter, type Registry as MetricsRegistry } from "prom-client";
+import { HeadgateError } from "../errors.ts";
+import { STATUS_NAMES } from "../features/feature-status.ts";
+import type { JoinedModel } from "../gateway/joined-model.ts";
+import type { PredictionEvent } from "../gateway/predict.ts";
+import { LATENCY_BUCKETS, type Listener, memoized, on } from "./listener.ts";
+import { registerCounter, registerHistogram } from "./metric-series.ts";
+
+/** Counts predictions. */
+export function countPredictions(metrics: MetricsRegistry): readonly Listener[] {
+  const entities = registerCounter(metrics, {
+    name: "headgate_prediction_entities_total",
+    help: "Entities answered, rejected ones included.",
+    labelNames: ["model", "version"],
+  });
+  const refusals = new Counter({
+    name: "headgate_prediction_refusals_total",
+    help: "Prediction requests answered with an error, by its code.",
+    labelNames: ["code"],
+    registers: [metrics],
+  });
+  const seconds = registerHistogram(metrics, {
+    name: "headgate_prediction_seconds",
+    help: "Time from a request's headers to its answer's text, by step: features, model, total.",
+    labelNames: ["model", "step"],
+    buckets: LATENCY_BUCKETS,
+  });
+  const statuses = registerCounter(metrics, {
+    name: "headgate_feature_view_status_total",
+    help: "Rows read for predictions, by feature view and status.",
+    labelNames: ["feature_view", "status"],
+  });
+  const ofView = memoized((view: string) => STATUS_NAMES.map((status) => statuses(view, status)));
+  const ofModel = memoized((model: string) => ({
+    features: seconds(model, "features"),
+    model: seconds(model, "model"),
+    total: seconds(model, "total"),
+  }));
+  const of = memoized(({ model, reader }: JoinedModel) => ({
+    entities: entities(model.name, String(model.version)),
+    ...ofModel(model.name),
+    views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, counters: ofView(name) }))),
+  }));
+  return [
+    on<PredictionEvent>("headgate:prediction", ({ joined, vectors, featuresMs, modelMs, totalMs }) => {
+      const series = of(joined);
+      series.entities.inc(vectors.length);
+      series.features.observe(featuresMs / 1_000);
+      series.model.observe(modelMs / 1_000);
+      series.total.observe(totalMs / 1_000);
+      for (const { index, counters } of series.views) {
+        for (const vector of vectors) counters[vector.views[index]!.status]!.inc(1);
+      }
+    }),
+    on<{ thrown: unknown }>("headgate:prediction-refused", ({ thrown }) =>
+      refusals.inc({ code: thrown instanceof HeadgateError ? thrown.code : "INTERNAL" }),
+    ),
+  ];
+}
