@@ -10,12 +10,18 @@ import { HeadgateError, reasonOf } from "./errors.ts";
 import { formatDuration } from "./features/duration.ts";
 import { createUserModuleLoader } from "./features/feature-repository.ts";
 import { GATEWAY_SETTINGS } from "./settings/gateway.ts";
+import { INGEST_SETTINGS } from "./settings/ingest.ts";
 import type { DurationSetting, Setting } from "./settings/setting.ts";
 import { SOURCE_SETTINGS } from "./settings/sources.ts";
 import { STORE_SETTINGS } from "./settings/store.ts";
 
 /** The table. Durations are written "2d", "36h", "90m", "30s", "500ms" and are milliseconds inside. */
-export const SETTINGS = Object.freeze({ ...STORE_SETTINGS, ...GATEWAY_SETTINGS, ...SOURCE_SETTINGS });
+export const SETTINGS = Object.freeze({
+  ...STORE_SETTINGS,
+  ...GATEWAY_SETTINGS,
+  ...SOURCE_SETTINGS,
+  ...INGEST_SETTINGS,
+});
 
 type Settings = typeof SETTINGS;
 type SettingName = keyof Settings;
@@ -84,11 +90,10 @@ function settingOf(name: SettingName, written: Record<string, unknown>, environm
   const value = setting.read(given);
   if (value !== undefined) return value;
   const place = given === written[name] ? `headgate.config.ts: ${name}` : `The environment's ${setting.environment}`;
-  const shown = name === "adminToken" ? "of the wrong form" : JSON.stringify(given);
+  const shown = setting.unit.startsWith("secret") ? "of the wrong form" : JSON.stringify(given);
   const example = setting.unit === "duration" ? formatDuration(setting.fallback as number) : setting.fallback;
-  throw invalid(
-    `${place} is ${shown}; it takes a ${setting.unit}${setting.range}, such as ${JSON.stringify(example)}.`,
-  );
+  const suchAs = example === "" ? "" : `, such as ${JSON.stringify(example)}`;
+  throw invalid(`${place} is ${shown}; it takes a ${setting.unit}${setting.range}${suchAs}.`);
 }
 
 function invalid(sentence: string): HeadgateError {

@@ -6,8 +6,11 @@
 import { parse as parseLossless } from "lossless-json";
 import { canonicalInteger } from "./field.ts";
 
-/** An integer token of 16 digits or more, which JSON.parse may round. Fractions and exponents are none. */
-const LONG_INTEGER = /(?:^|[[,:\s-])\d{16,}(?![\d.eE])/;
+/**
+ * An integer token from 9 × 10^15 on, which JSON.parse may round; microseconds of our days are less. Fractions and
+ * exponents are none.
+ */
+const LONG_INTEGER = /(?:^|[[,:\s-])(?:9\d{15}|\d{17,})(?![\d.eE])/;
 
 /**
  * Parses JSON. Integers past 2^53 are bigints, all other numbers are numbers; of a member that is there twice the last

@@ -29,6 +29,34 @@ export const text = (environment: string, unit: string, fallback: string, about:
   read: (value) => (typeof value === "string" ? value.replace(/[\r\n]+$/, "") || undefined : undefined),
 });
 
+/** A text that must be so. `range` says how, for the refusal. */
+export const textThat = (
+  isSo: (value: string) => boolean,
+  [environment, unit, fallback, range]: readonly [string, string, string, string],
+  about: string,
+): Setting<string> => {
+  const any = text(environment, unit, fallback, about);
+  const read = (given: unknown) => {
+    const value = any.read(given);
+    return value !== undefined && isSo(value) ? value : undefined;
+  };
+  return { ...any, range, read };
+};
+
+/** One of some words. */
+export const choice = <Word extends string>(
+  [environment, unit, fallback]: readonly [string, string, Word],
+  words: readonly Word[],
+  about: string,
+): Setting<Word> => ({
+  environment,
+  unit,
+  fallback,
+  range: `, one of ${words.join(", ")}`,
+  about,
+  read: (value) => words.find((word) => word === value),
+});
+
 /** A number; whole unless the greatest is not. */
 export const count = (
   environment: string,

@@ -8,8 +8,11 @@ import type { PredictionEvent } from "../gateway/predict.ts";
 import { LATENCY_BUCKETS, type Listener, memoized, on } from "./listener.ts";
 import { registerCounter, registerHistogram } from "./metric-series.ts";
 
-/** Counts predictions. */
-export function countPredictions(metrics: MetricsRegistry): readonly Listener[] {
+/** Upper bounds in seconds, from a stream's seconds to a nightly load that has been missing for weeks. */
+const AGE_BUCKETS = [1, 10, 60, 300, 900, 3_600, 21_600, 43_200, 86_400, 129_600, 172_800, 604_800, 2_592_000];
+
+/** Counts predictions; `now` is epoch ms. */
+export function countPredictions(metrics: MetricsRegistry, now: () => number): readonly Listener[] {
   const entities = registerCounter(metrics, {
     name: "headgate_prediction_entities_total",
     help: "Entities answered, rejected ones included.",
@@ -32,7 +35,16 @@ export function countPredictions(metrics: MetricsRegistry): readonly Listener[] 
     help: "Rows read for predictions, by feature view and status.",
     labelNames: ["feature_view", "status"],
   });
-  const ofView = memoized((view: string) => STATUS_NAMES.map((status) => statuses(view, status)));
+  const ages = registerHistogram(metrics, {
+    name: "headgate_feature_age_seconds",
+    help: "Age of the rows that predictions were made from, by event timestamp; rows too old included, absent ones not.",
+    labelNames: ["feature_view"],
+    buckets: AGE_BUCKETS,
+  });
+  const ofView = memoized((view: string) => ({
+    counters: STATUS_NAMES.map((status) => statuses(view, status)),
+    age: ages(view),
+  }));
   const ofModel = memoized((model: string) => ({
     features: seconds(model, "features"),
     model: seconds(model, "model"),
@@ -41,7 +53,7 @@ export function countPredictions(metrics: MetricsRegistry): readonly Listener[] 
   const of = memoized(({ model, reader }: JoinedModel) => ({
     entities: entities(model.name, String(model.version)),
     ...ofModel(model.name),
-    views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, counters: ofView(name) }))),
+    views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, ...ofView(name) }))),
   }));
   return [
     on<PredictionEvent>("headgate:prediction", ({ joined, vectors, featuresMs, modelMs, totalMs }) => {
@@ -50,8 +62,13 @@ export function countPredictions(metrics: MetricsRegistry): readonly Listener[] 
       series.features.observe(featuresMs / 1_000);
       series.model.observe(modelMs / 1_000);
       series.total.observe(totalMs / 1_000);
-      for (const { index, counters } of series.views) {
-        for (const vector of vectors) counters[vector.views[index]!.status]!.inc(1);
+      const nowMs = now();
+      for (const { index, counters, age } of series.views) {
+        for (const vector of vectors) {
+          const { status, eventTimestampUs } = vector.views[index]!;
+          counters[status]!.inc(1);
+          if (eventTimestampUs !== undefined) age.observe((nowMs - eventTimestampUs / 1_000) / 1_000);
+        }
       }
     }),
     on<{ thrown: unknown }>("headgate:prediction-refused", ({ thrown }) =>

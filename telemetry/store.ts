@@ -1,8 +1,10 @@
 /** Metrics and log lines of the online store: the memory before it, the invalidation channel, the circuit breaker. */
 
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
+import type { RoundTripEvent } from "../features/store/redis-round-trip.ts";
 import type { ServingStore } from "../features/store/serving-store.ts";
-import { type Listener, type Log, on } from "./listener.ts";
+import { LATENCY_BUCKETS, type Listener, type Log, memoized, on } from "./listener.ts";
+import { registerHistogram } from "./metric-series.ts";
 
 /** Tells of what happens to the online store. */
 export function logStore(log: Log): readonly Listener[] {
@@ -17,6 +19,22 @@ export function logStore(log: Log): readonly Listener[] {
       log("warn", "changes of the online store are not told", { reason }),
     ),
     on<{ message: string }>("headgate:store-warning", ({ message }) => log("warn", message)),
+  ];
+}
+
+/** Counts and times the round trips by which rows are read and written. */
+export function countRoundTrips(metrics: MetricsRegistry): readonly Listener[] {
+  const seconds = registerHistogram(metrics, {
+    name: "headgate_store_round_trip_seconds",
+    help: "Time from a command's sending to Redis to its answer, by operation: read, write; one for all that a turn reads.",
+    labelNames: ["operation"],
+    buckets: LATENCY_BUCKETS,
+  });
+  const of = memoized((operation: string) => seconds(operation));
+  return [
+    on<RoundTripEvent>("headgate:store-round-trip", ({ operation, durationMs }) =>
+      of(operation).observe(durationMs / 1_000),
+    ),
   ];
 }
 

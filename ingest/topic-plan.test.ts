@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { entity } from "../features/entity.ts";
+import { featureView } from "../features/feature-view.ts";
+import { int64 } from "../features/field.ts";
+import { createRegistry } from "../features/registry.ts";
+import { kafkaSource } from "../features/source.ts";
+import { openMemoryStore } from "../features/store/memory.ts";
+import { planOrders } from "./test-fixtures/stream.ts";
+import { chooseStreams } from "./topic-plan.ts";
+
+const customer = entity("customer", { joinKeys: { customer_id: int64() } });
+const source = (topic: string) => kafkaSource({ topic, timestampField: "ts" });
+const view = (name: string, ...topics: readonly string[]) =>
+  featureView(name, { entities: [customer], schema: { total: int64() }, stream: topics.map(source) });
+const registryOf = (...views: readonly ReturnType<typeof view>[]) =>
+  createRegistry([customer, ...views].map((definition) => ({ definition, file: "features/a.ts" })));
+const registry = registryOf(view("a", "orders", "clicks"), view("b", "orders"), view("c"));
+
+const topicsOf = (names?: readonly string[]) =>
+  [...chooseStreams(registry, names)].map(([topic, subscriptions]) => [
+    topic,
+    subscriptions.map((subscription) => subscription.view.name),
+  ]);
+
+test("a topic feeds every view that reads it, and a view reads all its topics", () => {
+  expect(topicsOf()).toEqual([
+    ["clicks", ["a"]],
+    ["orders", ["a", "b"]],
+  ]);
+  expect(topicsOf(["b", "b"])).toEqual([["orders", ["b"]]]);
+});
+
+test("a view without a stream is refused by name, and a project that has none", () => {
+  expect(() => topicsOf(["c"])).toThrow('Feature view "c" has no stream. Add stream: kafkaSource(');
+  expect(() => topicsOf(["d"])).toThrow(expect.objectContaining({ code: "VIEW_NOT_FOUND" }));
+  expect(() => chooseStreams(registryOf(view("c")), undefined)).toThrow(
+    expect.objectContaining({
+      code: "SOURCE_NOT_FOUND",
+      message: expect.stringContaining("No feature view has a stream"),
+    }),
+  );
+});
+
+test("a partition's origin is recorded at its first batch, and anew when it may have been lost", async () => {
+  const memory = openMemoryStore();
+  const { plan } = await planOrders(memory);
+  const topic = plan.topics.get("orders")!;
+  expect(await memory.control.list("origin/")).toEqual([]);
+  const encoders = await topic.encoders(3);
+  expect(encoders.map(({ fields }) => fields)).toEqual(
+    topic.views.map((name) => [name === "totals" ? "total" : "mean"]),
+  );
+  expect(topic.encoders(3)).toBe(encoders);
+  await topic.encoders(4);
+  const origins = await memory.control.list("origin/");
+  expect(origins.length).toBe(2);
+  expect(Buffer.from((await memory.control.get(origins[0]!))!).toString()).toBe('{"topic":"orders","partition":3}');
+  plan.forgetOrigins();
+  expect(topic.encoders(3)).toBeInstanceOf(Promise);
+});
