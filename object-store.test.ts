@@ -1,12 +1,14 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openLocalFiles } from "./object-store/local-files.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 
 let directory: string;
 let objects: ObjectStore;
+const listed = async (pattern: string, store = objects) => (await store.list(pattern)).map(({ path }) => path);
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "headgate-objects-"));
@@ -59,14 +61,14 @@ test.each([
   ],
   ["odd/a{1}.parquet", ["odd/a{1}.parquet"]],
 ])("%s stands for %j", async (pattern, paths) => {
-  expect(await objects.list(pattern)).toEqual(paths);
+  expect(await listed(pattern)).toEqual(paths);
 });
 
 test("absolute paths and file:// URLs are given back absolute", async () => {
   const elsewhere = openObjectStore({ directory: "/" });
   const all = [join(directory, "data/a.parquet"), join(directory, "data/b.parquet")];
-  expect(await elsewhere.list(join(directory, "data/?.parquet"))).toEqual(all);
-  expect(await objects.list(pathToFileURL(join(directory, "data/a.parquet")).href)).toEqual([all[0]]);
+  expect(await listed(join(directory, "data/?.parquet"), elsewhere)).toEqual(all);
+  expect(await listed(pathToFileURL(join(directory, "data/a.parquet")).href)).toEqual([all[0]]);
   expect((await objects.stat(pathToFileURL(all[0]!).href)).bytes).toBe("data/a.parquet".length);
 });
 
@@ -82,16 +84,14 @@ test.each([
   ["./*.parquet", ["one.parquet"]],
   ["./data///?.parquet", ["data/a.parquet", "data/b.parquet"]],
 ])("partitions and what writers leave behind: %s stands for %j", async (pattern, paths) => {
-  expect(await objects.list(pattern)).toEqual(paths);
+  expect(await listed(pattern)).toEqual(paths);
 });
 
 test.each([".", "./", "odd/.."])("the directory itself, written %s, gives whole names", async (pattern) => {
-  const paths = await objects.list(pattern);
+  const paths = await listed(pattern);
   expect(paths).toContain("one.parquet");
   expect(paths).toContain("data/a.parquet");
-  expect(await objects.list(join(directory, "data//"))).toEqual(
-    (await objects.list("data")).map((path) => join(directory, path)),
-  );
+  expect(await listed(join(directory, "data//"))).toEqual((await listed("data")).map((path) => join(directory, path)));
 });
 
 test.each([
@@ -103,7 +103,7 @@ test.each([
 ])("other characters stand for themselves: %s", async (pattern, path) => {
   writeFileSync(join(directory, path), path);
   writeFileSync(join(directory, "odd/b.parquet"), "");
-  expect(await objects.list(pattern)).toEqual([path]);
+  expect(await listed(pattern)).toEqual([path]);
 });
 
 test("a range is read of the version that was looked at", async () => {
@@ -125,8 +125,65 @@ test("a file that was replaced, changed, cut short or removed is noticed", async
   await expect(read()).rejects.toThrow(/^one\.parquet was removed while it was read/);
 });
 
+test("a listing tells the versions that stat tells", async () => {
+  for (const { path, version } of await objects.list("data")) expect(version).toEqual(await objects.stat(path));
+});
+
 test("what is not there, or not a file, is refused by name", async () => {
   await expect(objects.stat("none.parquet")).rejects.toThrow(/^none\.parquet is not there/);
   await expect(objects.stat("data")).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
-  await expect(objects.list("s3://bucket/key")).rejects.toThrow(/s3:\/\/ is not supported/);
+});
+
+test.each([
+  ["gs://bucket/key", /gs:\/\/ is not supported\. Use s3:\/\//],
+  ["s3a://bucket/key", /Write s3:\/\/bucket\/key\./],
+  ["s3://", /names no bucket/],
+  ["s3://*/key", /names no bucket/],
+])("%s is refused with what to write", async (path, sentence) => {
+  await expect(objects.list(path)).rejects.toThrow(sentence);
+  await expect(objects.put(path, new Uint8Array())).rejects.toThrow(sentence);
+});
+
+test("a put makes its folders, is whole, and its condition holds or it is not done", async () => {
+  const path = "new/folder/record.json";
+  const conflict = { code: "CONTROL_CONFLICT" };
+  const first = await objects.put(path, Buffer.from("first"), { ifAbsent: true });
+  expect((await objects.stat(path)).etag).toBe(first);
+  await expect(objects.put(path, Buffer.from("x"), { ifAbsent: true })).rejects.toMatchObject(conflict);
+  const second = await objects.put(path, Buffer.from("again"), { ifMatch: first });
+  expect(second).not.toBe(first);
+  await expect(objects.put(path, Buffer.from("x"), { ifMatch: first })).rejects.toMatchObject(conflict);
+  expect(readFileSync(join(directory, path), "utf8")).toBe("again");
+  expect(readdirSync(join(directory, "new/folder"))).toEqual(["record.json"]);
+  await objects.delete(path);
+  await objects.delete(path);
+  await expect(objects.put(path, Buffer.from("x"), { ifMatch: second })).rejects.toMatchObject(conflict);
+});
+
+test("puts of the same size in the same moment have ETags of their own", async () => {
+  const etags = new Set<string>();
+  let etag = await objects.put("record", Buffer.from("00"), { ifAbsent: true });
+  for (let i = 10; i < 30; i++) {
+    etags.add(etag);
+    etag = await objects.put("record", Buffer.from(String(i)), i % 2 === 0 ? { ifMatch: etag } : undefined);
+  }
+  expect(etags.size).toBe(20);
+});
+
+test("of writers with the same condition one wins", async () => {
+  let etag = await objects.put("record", Buffer.from("start"), { ifAbsent: true });
+  for (let round = 0; round < 5; round++) {
+    const writes = Array.from({ length: 8 }, (_, i) => objects.put("record", Buffer.from(`${i}`), { ifMatch: etag }));
+    const won = (await Promise.allSettled(writes)).filter(({ status }) => status === "fulfilled");
+    expect(won).toHaveLength(1);
+    etag = (won[0] as PromiseFulfilledResult<string>).value;
+  }
+});
+
+test("the lock of a writer that died holds nobody up for ever", async () => {
+  const files = openLocalFiles(directory, 20);
+  const etag = await files.put("record", Buffer.from("start"));
+  writeFileSync(join(directory, ".record.lock"), "");
+  await files.put("record", Buffer.from("next"), { ifMatch: etag });
+  expect(readdirSync(directory)).not.toContain(".record.lock");
 });

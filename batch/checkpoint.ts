@@ -8,7 +8,7 @@
  */
 
 import { HeadgateError } from "../errors.ts";
-import type { ControlStore } from "../features/store/online-store.ts";
+import { type ControlStore, sameBytes } from "../features/store/online-store.ts";
 import type { Interval } from "./interval.ts";
 
 /** A file that has been loaded. */
@@ -42,7 +42,7 @@ export async function readCheckpoint(control: ControlStore, view: string): Promi
   return { bytes, checkpoint: text === undefined ? undefined : (JSON.parse(text) as Checkpoint) };
 }
 
-/** Replaces it. Throws CONTROL_CONFLICT when another process did in the meantime. */
+/** Replaces it; that it is there already is as good. Throws CONTROL_CONFLICT when another process did in the meantime. */
 export async function moveCheckpoint(
   control: ControlStore,
   view: string,
@@ -50,7 +50,10 @@ export async function moveCheckpoint(
   next: Checkpoint,
 ): Promise<void> {
   const forward = { ...next, end_us: Math.max(next.end_us, before.checkpoint?.end_us ?? next.end_us) };
-  if (await control.compareAndSet(recordName(view), before.bytes, Buffer.from(JSON.stringify(forward)))) return;
+  const bytes = Buffer.from(JSON.stringify(forward));
+  if (await control.compareAndSet(recordName(view), before.bytes, bytes)) return;
+  // An earlier attempt may have been done and its answer lost; two last shards put the same.
+  if (sameBytes(await control.get(recordName(view)), bytes)) return;
   throw new HeadgateError(
     "CONTROL_CONFLICT",
     `The checkpoint of feature view "${view}" was moved by another process. Its rows are in the store; run the command again.`,

@@ -1,21 +1,26 @@
-/** The thread behind threadEncoder: encodes the files it is told and never gets further ahead than it may. */
+/** Inside of the decoding thread: opens and encodes what it is told and never gets further ahead than it may. */
 
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { openObjectStore } from "../object-store.ts";
-import { AHEAD, type FromThread, type ToThread } from "./file-encoder.ts";
-import { encodeFile, type FileLoad } from "./file-load.ts";
+import { beatInto } from "./decode-watch.ts";
+import { AHEAD, type FromThread, type ThreadStart, type ToThread } from "./decoding-thread.ts";
+import { encodeFiles, type ViewRows } from "./file-load.ts";
+import { openFile } from "./file-open.ts";
+import { createFileTails } from "./file-tail.ts";
 import { transferablesOf } from "./row-batch.ts";
 
-const { directory } = workerData as { readonly directory: string };
-const objects = openObjectStore({ directory });
+const { directory, watch } = workerData as ThreadStart;
+const tails = createFileTails(openObjectStore({ directory }));
+const onDecode = beatInto(watch);
 
 function serve(port: MessagePort): void {
   let mayGetAhead = AHEAD;
   let onTaken = (): void => {};
+  const tell = (message: FromThread): void => port.postMessage(message);
 
-  async function encode(load: FileLoad): Promise<void> {
-    for await (const batch of encodeFile(load, objects)) {
+  async function encode(load: ViewRows): Promise<void> {
+    for await (const batch of encodeFiles(load, tails, onDecode)) {
       while (mayGetAhead === 0) {
         await new Promise<void>((resolve) => {
           onTaken = resolve;
@@ -30,16 +35,24 @@ function serve(port: MessagePort): void {
     if ("taken" in message) {
       mayGetAhead++;
       onTaken();
-      return;
+    } else if ("open" in message) {
+      const { id, open } = message;
+      onDecode(open.path, 0);
+      openFile(open, tails).then(
+        ({ summary }) => tell({ id, opened: summary }),
+        (cause: unknown) => tell({ id, failed: told(cause) }),
+      );
+    } else {
+      encode(message.load).then(
+        () => tell({ done: true }),
+        (cause: unknown) => tell({ failed: told(cause) }),
+      );
     }
-    encode(message.load).then(
-      () => port.postMessage({ done: true } satisfies FromThread),
-      (cause: unknown) => {
-        const code = cause instanceof HeadgateError ? cause.code : undefined;
-        port.postMessage({ failed: { code, message: reasonOf(cause) } } satisfies FromThread);
-      },
-    );
   });
+}
+
+function told(cause: unknown): Extract<FromThread, { readonly failed: unknown }>["failed"] {
+  return { code: cause instanceof HeadgateError ? cause.code : undefined, message: reasonOf(cause) };
 }
 
 if (parentPort !== null) serve(parentPort);

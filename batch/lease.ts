@@ -1,6 +1,8 @@
 /**
  * The right to materialize a view, held by one process at a time: a control record `lease/<view>` with its holder, a
- * token and the time it runs out.
+ * token and the time it runs out. Shards share it: each holds `lease/<view>/<i>`, and these and the view's own exclude
+ * one another. Whoever has put its record looks for the others' after that, so of two that come at once at least one
+ * sees the other.
  *
  * Every step is a compare-and-set on the record's bytes. A live holder renews at a third of the lease's length, so a
  * store may be away for the other two thirds; one that died is waited for until it runs out, except where its process
@@ -14,6 +16,7 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { HeadgateError } from "../errors.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
+import type { Shard } from "./shard.ts";
 
 /** A process that can hold a lease. */
 export interface LeaseHolder {
@@ -43,6 +46,8 @@ interface LeaseRecord extends LeaseHolder {
 export interface LeaseOptions {
   readonly control: ControlStore;
   readonly view: string;
+  /** Undefined: the view as a whole. */
+  readonly shard?: Shard | undefined;
   readonly holder: LeaseHolder;
   /** How long a dead holder's lease stands, ms. */
   readonly ttlMs: number;
@@ -64,8 +69,8 @@ export interface Lease {
 
 /** Takes the lease and keeps it renewed. Throws MATERIALIZE_RUNNING naming the holder and until when. */
 export async function takeLease(options: LeaseOptions): Promise<Lease> {
-  const { control, view, holder, ttlMs, now } = options;
-  const name = `lease/${view}`;
+  const { control, view, shard, holder, ttlMs, now } = options;
+  const name = leaseName(view, shard);
   const token = randomUUID();
   const termFrom = (nowMs: number): Term => {
     const expiresAtMs = nowMs + ttlMs;
@@ -74,9 +79,16 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
   };
 
   const before = await control.get(name);
-  if (before !== undefined && stands(parse(before), holder, now())) throw running(view, parse(before));
+  if (before !== undefined && stands(parse(before), holder, now())) throw running(view, parse(before), shard);
   let mine = termFrom(now());
-  if (!(await control.compareAndSet(name, before, mine.bytes))) throw running(view, parse(await control.get(name)));
+  if (!(await control.compareAndSet(name, before, mine.bytes)))
+    throw running(view, parse(await control.get(name)), shard);
+  try {
+    await refuseRivals(options);
+  } catch (cause) {
+    await giveUp(control, name, token).catch(() => {});
+    throw cause;
+  }
 
   let lost: unknown;
   const extend = async (): Promise<void> => {
@@ -87,7 +99,7 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
       const record = parse(stored);
       const isOurs = record?.token === token && (await control.compareAndSet(name, stored, next.bytes));
       if (!isOurs) {
-        lost = running(view, record?.token === token ? undefined : record);
+        lost = running(view, record?.token === token ? undefined : record, shard);
         throw lost;
       }
     }
@@ -124,6 +136,38 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
   });
 }
 
+/** The shards of a view at work, by their index. */
+export async function standingShards({
+  control,
+  view,
+  holder,
+  now,
+}: Pick<LeaseOptions, "control" | "view" | "holder" | "now">): Promise<readonly number[]> {
+  const standing: number[] = [];
+  for (const name of await control.list(`lease/${view}/`)) {
+    if (stands(parse(await control.get(name)), holder, now())) standing.push(shardIndexOf(name));
+  }
+  return standing;
+}
+
+/** Throws MATERIALIZE_RUNNING when the view as a whole excludes this shard, or a shard the view as a whole. */
+async function refuseRivals({ control, view, shard, holder, now }: LeaseOptions): Promise<void> {
+  const rivals = shard === undefined ? await control.list(`lease/${view}/`) : [leaseName(view, undefined)];
+  for (const name of rivals) {
+    const record = parse(await control.get(name));
+    if (stands(record, holder, now()))
+      throw running(view, record, shard === undefined ? { index: shardIndexOf(name) } : undefined);
+  }
+}
+
+function shardIndexOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf("/") + 1));
+}
+
+function leaseName(view: string, shard: Shard | undefined): string {
+  return shard === undefined ? `lease/${view}` : `lease/${view}/${shard.index}`;
+}
+
 /** The record as last confirmed by the store. */
 interface Term {
   readonly bytes: Buffer;
@@ -151,12 +195,17 @@ function isGone({ host, pid, pidNamespace }: LeaseRecord, self: LeaseHolder): bo
   }
 }
 
-function running(view: string, record: LeaseRecord | undefined): HeadgateError {
+function running(
+  view: string,
+  record: LeaseRecord | undefined,
+  shard: { readonly index: number } | undefined,
+): HeadgateError {
+  const what = shard === undefined ? `Feature view "${view}"` : `Shard ${shard.index} of feature view "${view}"`;
   const who = record === undefined ? "another process" : `process ${record.pid} on ${record.host}`;
   const until = record === undefined ? "" : ` Its lease runs until ${new Date(record.expires_at_ms).toISOString()}.`;
   return new HeadgateError(
     "MATERIALIZE_RUNNING",
-    `Feature view "${view}" is being materialized by ${who}.${until} Wait for it, or stop it and try again.`,
+    `${what} is being materialized by ${who}.${until} Wait for it, or stop it and try again.`,
   );
 }
 

@@ -11,6 +11,7 @@ import {
   hours,
   NOW_MS,
   openScoreProject,
+  type RunOptions,
   type ScoreProject,
   type ScoreRow,
   scoreView,
@@ -120,7 +121,8 @@ test.each([
   const before = await project.store.control.list("");
   const report = await project.runView({ range: ALL });
   expect(report).toMatchObject({ status: "failed", error: { code, detail: expect.stringMatching(sentence) } });
-  expect(await project.store.control.list("")).toEqual(before);
+  // That it failed is told; nothing else is left behind.
+  expect(await project.store.control.list("")).toEqual([...before, "materialized/scores"].sort());
   expect(await project.stored()).toEqual({});
 });
 
@@ -159,22 +161,34 @@ test("one unreadable file among many stops the view before a row is written", as
   expect(await project.stored()).toEqual({});
 });
 
-test("a file that is replaced while it is read is noticed", async () => {
+test.each(["replaced", "removed"])("a file that is %s while it is read is noticed", async (what) => {
   await open();
-  project.write("data/a.parquet", snapshot(1, 30), 10);
+  project.write("data/a.parquet", snapshot(1, 40_000), 1_000);
   const report = await project.runView({
     range: ALL,
     onProgress: ({ rowsRead, ended }) => {
-      if (rowsRead === 10 && !ended) project.write("data/a.parquet", snapshot(2, 30), 10);
+      if (rowsRead !== 1_000 || ended) return;
+      if (what === "replaced") project.write("data/a.parquet", snapshot(2, 40_000), 1_000);
+      else project.remove("data/a.parquet");
     },
   });
-  expect(report).toMatchObject({
-    status: "failed",
-    rows_read: 10,
-    checkpoint: null,
-    error: { code: "SOURCE_CHANGED" },
-  });
-  expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", rows_written: 30 });
+  expect(report).toMatchObject({ status: "failed", checkpoint: null, error: { code: "SOURCE_CHANGED" } });
+  expect(report.error!.detail).toMatch(/^data\/a\.parquet/);
+  expect(report.rows_read).toBeLessThan(40_000);
+  if (what === "removed") project.write("data/a.parquet", snapshot(2, 40_000), 1_000);
+  expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", rows_written: 40_000 });
+});
+
+test("a small file that is replaced after it was read is loaded as it was, and is new to the next run", async () => {
+  await open();
+  project.write("data/a.parquet", snapshot(1, 30), 10);
+  const onProgress: RunOptions["onProgress"] = ({ rowsRead, ended }) => {
+    if (rowsRead === 10 && !ended) project.write("data/a.parquet", snapshot(2, 30), 10);
+  };
+  expect(await project.runView({ range: ALL, onProgress })).toMatchObject({ status: "done", rows_written: 30 });
+  expect((await project.stored())["customer_id=7"]).toMatchObject({ at: hours(1) });
+  expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", files: 1, rows_written: 30 });
+  expect((await project.stored())["customer_id=7"]).toMatchObject({ at: hours(2) });
 });
 
 test("a view that fails does not keep the others from loading", async () => {

@@ -80,7 +80,7 @@ async function endsAsTheNaiveAnswer(openStore: (directory: string) => OnlineStor
         const onProgress = () => {
           if (batches++ === step.afterBatches) controller.abort();
         };
-        await project.run({ range: END, settings, rangeRows: 2, signal: controller.signal, onProgress });
+        await project.run({ range: END, settings, rangeRows: 2, writeRows: 3, signal: controller.signal, onProgress });
       }
     }
     const last = await project.runView({ range: END, settings });

@@ -14,7 +14,7 @@ import {
   snapshot,
   T0,
 } from "./fixtures/score-project.ts";
-import type { ViewProgress } from "./view-load.ts";
+import type { ViewProgress } from "./view-run.ts";
 
 const STORES: Readonly<Record<string, (directory: string) => OnlineStore>> = {
   memory: () => openMemoryStore(),
@@ -166,6 +166,7 @@ describe.each(Object.keys(STORES))("on %s", (kind) => {
     const seen: ViewProgress[] = [];
     const report = await project.run({
       range: ALL,
+      writeRows: 10,
       signal: controller.signal,
       onProgress: (progress) => {
         seen.push(progress);

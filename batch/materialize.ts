@@ -17,9 +17,14 @@ import type { OnlineStore } from "../features/store/online-store.ts";
 import { openObjectStore } from "../object-store.ts";
 import { DEFAULT_RANGE_ROWS } from "./file-load.ts";
 import type { LeaseHolder } from "./lease.ts";
+import { waitOnTimer } from "./outage.ts";
 import type { MaterializeReport, ViewReport } from "./report.ts";
-import { loadView, type MaterializeSettings, type ViewProgress } from "./view-load.ts";
+import { DEFAULT_WRITE_ROWS } from "./row-flow.ts";
+import type { Wait } from "./row-rate.ts";
+import type { Shard } from "./shard.ts";
+import { loadView } from "./view-load.ts";
 import type { MaterializeRange } from "./view-plan.ts";
+import type { MaterializeSettings, ViewProgress } from "./view-run.ts";
 
 /** What to do. */
 export interface MaterializeOptions {
@@ -31,6 +36,10 @@ export interface MaterializeOptions {
   /** Names; undefined: every view that has a file source. */
   readonly views?: readonly string[];
   readonly range: MaterializeRange;
+  /** One of several processes that share the load; undefined: all of it. */
+  readonly shard?: Shard | undefined;
+  /** With a shard: drops an unfinished plan that no shard is at work on. */
+  readonly restart?: boolean | undefined;
   readonly settings: MaterializeSettings;
   readonly holder: LeaseHolder;
   readonly now: () => number;
@@ -39,6 +48,10 @@ export interface MaterializeOptions {
   readonly signal?: AbortSignal;
   /** See DEFAULT_RANGE_ROWS. */
   readonly rangeRows?: number;
+  /** See DEFAULT_WRITE_ROWS. */
+  readonly writeRows?: number;
+  /** How it waits for its rate and for a store that is away; on the platform's timer unless given. */
+  readonly wait?: Wait;
 }
 
 /**
@@ -52,26 +65,35 @@ export async function materialize(options: MaterializeOptions): Promise<Material
   const run = `materialize ${new Date(now()).toISOString()} ${randomUUID().slice(0, 8)}`;
   const objects = openObjectStore({ directory: options.projectDirectory });
   const reports: ViewReport[] = [];
-  for (const view of views) {
-    if (signal?.aborted) break;
-    const line = applied.get(view.name)!;
-    const report = await loadView({
-      ...options,
-      objects,
-      view,
-      applied: line,
-      run,
-      definition: fingerprintOf([line, registry.canonical.featureView[view.name]]),
-      rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
-    });
-    reports.push(report);
+  try {
+    for (const view of views) {
+      if (signal?.aborted) break;
+      const line = applied.get(view.name)!;
+      const report = await loadView({
+        ...options,
+        objects,
+        view,
+        applied: line,
+        run,
+        definition: fingerprintOf([line, registry.canonical.featureView[view.name]]),
+        rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
+        writeRows: options.writeRows ?? DEFAULT_WRITE_ROWS,
+        wait: options.wait ?? waitOnTimer,
+      });
+      reports.push(report);
+    }
+  } finally {
+    await objects.close();
   }
   const ok = reports.length === views.length && reports.every((report) => report.status === "done");
   return Object.freeze({ run, ok, views: reports });
 }
 
-/** The views that are named, or all that have a file source, in the order of their names. */
-function chooseViews(registry: Registry, names: readonly string[] | undefined): readonly FileView[] {
+/**
+ * The views that are named, or all that have a file source, in the order of their names. Throws VIEW_NOT_FOUND, and
+ * SOURCE_NOT_FOUND where there is no file source.
+ */
+export function chooseViews(registry: Registry, names: readonly string[] | undefined): readonly FileView[] {
   const withFiles = [...registry.views.values()].filter(hasFiles);
   if (names === undefined) {
     if (withFiles.length > 0) return withFiles.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -84,7 +106,8 @@ function chooseViews(registry: Registry, names: readonly string[] | undefined): 
   });
 }
 
-type FileView = FeatureView & { readonly source: FileSource };
+/** A view that has a file source. */
+export type FileView = FeatureView & { readonly source: FileSource };
 
 function hasFiles(view: FeatureView): view is FileView {
   return view.source !== undefined;

@@ -5,7 +5,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { canonicalInteger, type FieldType } from "../features/field.ts";
-import type { LocalToUtc } from "./local-time.ts";
+import type { LocalToUtc } from "../features/local-time.ts";
 import type { ParquetColumn, ParquetValue, TimeUnit } from "./parquet-type.ts";
 
 /** Makes one physical value canonical; a value that is none (a text that is not UTF-8) passes through to be refused. */

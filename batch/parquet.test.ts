@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ErrorCode, HeadgateError } from "../errors.ts";
 import { canonicalInteger, compileAccept, type FieldType, REFUSED, type ScalarKind } from "../features/field.ts";
+import { compileLocalToUtc } from "../features/local-time.ts";
 import { openObjectStore } from "../object-store.ts";
-import { compileLocalToUtc } from "./local-time.ts";
 import { columnBounds, openParquet, type ParquetFile, planColumns, readColumns } from "./parquet.ts";
 
 /** What fixtures/build.py writes beside a file. */

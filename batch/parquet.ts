@@ -22,7 +22,7 @@ import {
 import { compressors } from "hyparquet-compressors";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { type FieldType, typeName } from "../features/field.ts";
-import type { LocalToUtc } from "./local-time.ts";
+import type { LocalToUtc } from "../features/local-time.ts";
 import {
   canTake,
   columnTypeName,
@@ -82,11 +82,14 @@ const PARSERS = {
   jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && decodeText(bytes),
 };
 
+/** How much of a file's end is read for its footer at first, bytes: enough for some hundred columns in a few groups. */
+export const FOOTER_BYTES = 65_536;
+
 /** Reads the footer. Throws PARQUET_INVALID naming the file. */
 export async function openParquet(source: ParquetSource): Promise<ParquetFile> {
   await checkMagic(source);
   const footer = await readable(source, () =>
-    parquetMetadataAsync(asyncBuffer(source), { parsers: PARSERS, geoparquet: false }),
+    parquetMetadataAsync(asyncBuffer(source), { parsers: PARSERS, geoparquet: false, initialFetchSize: FOOTER_BYTES }),
   );
   return readable(source, async () => {
     const tree = parquetSchema(footer);
@@ -162,17 +165,22 @@ export function columnBounds(
     : { least: convert(least), greatest: convert(greatest) };
 }
 
-/** The values of the planned columns in rows [start, end), one array each. Throws PARQUET_INVALID. */
+/**
+ * The values of the planned columns in rows [start, end), one array each. `onBytes` is called whenever bytes have
+ * arrived, just before they are decoded. Throws PARQUET_INVALID.
+ */
 export async function readColumns(
   file: ParquetFile,
   planned: readonly PlannedColumn[],
   start: number,
   end: number,
+  onBytes?: () => void,
 ): Promise<unknown[][]> {
+  if (planned.length === 0) return [];
   const pages = new Map<string, Page[]>(planned.map(({ column }) => [column.name, []]));
   await readable(file.source, () =>
     parquetRead({
-      file: asyncBuffer(file.source),
+      file: asyncBuffer(file.source, onBytes),
       metadata: physicalFooter(file, planned),
       columns: [...pages.keys()],
       rowStart: start,
@@ -187,11 +195,14 @@ export async function readColumns(
       },
     }),
   );
-  return planned.map(({ column, convert }) => {
-    const values = convertPages(pages.get(column.name)!, convert, start, end);
-    if (values !== undefined) return values;
-    throw invalid(file.source, `column "${column.name}" does not hold rows ${start} to ${end}`);
-  });
+  // Of a damaged page the decoder may give values of another kind than the column's.
+  return readable(file.source, async () =>
+    planned.map(({ column, convert }) => {
+      const values = convertPages(pages.get(column.name)!, convert, start, end);
+      if (values !== undefined) return values;
+      throw new Error(`column "${column.name}" does not hold rows ${start} to ${end}`);
+    }),
+  );
 }
 
 interface Page {
@@ -232,11 +243,14 @@ function physicalFooter(file: ParquetFile, planned: readonly PlannedColumn[]): F
   return { ...file.footer, schema };
 }
 
-function asyncBuffer({ bytes, read }: ParquetSource): AsyncBuffer {
+function asyncBuffer({ bytes, read }: ParquetSource, onBytes?: () => void): AsyncBuffer {
   return {
     byteLength: bytes,
     slice: (start, end = bytes) => {
-      const range = read(start, Math.min(end, bytes));
+      const range = read(start, Math.min(end, bytes)).then((content) => {
+        onBytes?.();
+        return content;
+      });
       // hyparquet fetches ahead and, when a page turns out bad, never looks at what it has fetched.
       range.catch(() => {});
       return range;

@@ -7,17 +7,17 @@
  */
 
 import { compareRows } from "../features/row-order.ts";
+import { keySequence } from "./key-sequence.ts";
 import { type RowBlock, rowBytes } from "./row-batch.ts";
 
 /** The rows of a block that a store would be left with, by their place in it, sorted by key; of equal ones the later. */
 export function latestPerEntity(block: RowBlock): readonly number[] {
   const { keys } = block;
-  const latest = new Map<string, number>();
-  for (let row = 0; row < keys.length; row++) {
-    const other = latest.get(keys[row]!);
-    if (other === undefined || compareRows(rowBytes(block, row), rowBytes(block, other)) >= 0) {
-      latest.set(keys[row]!, row);
-    }
+  const latest: number[] = [];
+  for (const row of keySequence(keys)) {
+    const other = latest.at(-1);
+    if (other === undefined || keys[other] !== keys[row]) latest.push(row);
+    else if (compareRows(rowBytes(block, row), rowBytes(block, other)) >= 0) latest[latest.length - 1] = row;
   }
-  return [...latest.keys()].sort().map((key) => latest.get(key)!);
+  return latest;
 }

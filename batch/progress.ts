@@ -5,7 +5,7 @@
  */
 
 import { count } from "./report.ts";
-import type { ViewProgress } from "./view-load.ts";
+import type { ViewProgress } from "./view-run.ts";
 
 /** Where progress goes: process.stderr is one. */
 export interface ProgressStream {

@@ -44,3 +44,13 @@ test("warnings and the first bad rows follow", () => {
   const text = formatViewReport(report({ files: 1, rows_bad: 4, bad_samples: bad, warnings: ["Large."] }));
   expect(text.split("\n").slice(1)).toEqual(["  Large.", ...[1, 2, 3].map((row) => `  row ${row} of a.parquet: no`)]);
 });
+
+test("a shard says how many are to come, and the last how far the view is", () => {
+  const shard = { index: 2, of: 3, done: 2 };
+  expect(formatViewReport(report({ files: 1, rows_read: 3, rows_written: 3, shard }))).toMatch(
+    /; shard 2 of 3 done, 1 to come\.$/,
+  );
+  expect(formatViewReport(report({ shard: { ...shard, done: 3 } }))).toBe(
+    "scores: nothing to load; materialized to 2026-11-22T02:00:00.000Z.",
+  );
+});

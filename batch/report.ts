@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../errors.ts";
 import type { WriteOutcome } from "../features/store/online-store.ts";
 import { BAD_SAMPLES, type BadRow, type RowCounts } from "./row-batch.ts";
+import type { Shard } from "./shard.ts";
 
 /** What is counted while a view loads. Of rows_read, those not outside are written, stale, equal, superseded or bad. */
 export interface LoadCounts {
@@ -29,7 +30,13 @@ export interface LoadCounts {
   warnings: readonly string[];
 }
 
-/** What became of a view. */
+/** One of several shards that load a view. */
+export interface ShardProgress extends Shard {
+  /** How many are done, this one included; the view is materialized when all are. */
+  readonly done: number;
+}
+
+/** What became of a view, or of a shard's part of it. */
 export interface ViewReport extends Readonly<LoadCounts> {
   readonly view: string;
   readonly status: "done" | "failed" | "aborted";
@@ -37,6 +44,8 @@ export interface ViewReport extends Readonly<LoadCounts> {
   readonly rows_per_second: number;
   /** The end that the view is materialized to, RFC 3339; null before its first materialization is done. */
   readonly checkpoint: string | null;
+  /** Present for a shard that is done: the counts are its own. */
+  readonly shard?: ShardProgress;
   /** Why it failed. */
   readonly error?: { readonly code: ErrorCode; readonly detail: string };
 }
@@ -72,7 +81,6 @@ export function emptyCounts(): LoadCounts {
 export function addBatch(counts: LoadCounts, batch: RowCounts): void {
   counts.rows_read += batch.read;
   counts.rows_outside += batch.outside;
-  counts.rows_skipped += batch.skipped;
   counts.rows_superseded += batch.superseded;
   counts.rows_bad += batch.bad;
   counts.bad_samples = [...counts.bad_samples, ...batch.badSamples].slice(0, BAD_SAMPLES);
@@ -101,7 +109,8 @@ function summary(report: ViewReport): string {
   const { view, status, seconds } = report;
   if (report.error !== undefined) return `${view}: ${status}. ${report.error.detail} [${report.error.code}]`;
   if (status === "aborted") return `${view}: stopped after ${rows(report.rows_read)}; the checkpoint has not moved.`;
-  if (report.files === 0) return `${view}: nothing new; materialized to ${report.checkpoint}.`;
+  if (report.files === 0)
+    return `${view}: nothing ${report.shard === undefined ? "new" : "to load"}; ${stand(report)}.`;
   const outside = report.rows_outside + report.rows_skipped;
   const parts = [
     `${count(report.rows_written)} written`,
@@ -113,7 +122,12 @@ function summary(report: ViewReport): string {
   ].filter((part) => typeof part === "string");
   const files = report.files === 1 ? "1 file" : `${count(report.files)} files`;
   const rate = `${seconds.toFixed(1)} s, ${count(report.rows_per_second)} rows/s`;
-  return `${view}: ${rows(report.rows_read + report.rows_skipped)} of ${files} (${parts.join(", ")}) in ${rate}; materialized to ${report.checkpoint}.`;
+  return `${view}: ${rows(report.rows_read + report.rows_skipped)} of ${files} (${parts.join(", ")}) in ${rate}; ${stand(report)}.`;
+}
+
+function stand({ shard, checkpoint }: ViewReport): string {
+  if (shard === undefined || shard.done === shard.of) return `materialized to ${checkpoint}`;
+  return `shard ${shard.index} of ${shard.of} done, ${shard.of - shard.done} to come`;
 }
 
 /** A whole number with separators. */

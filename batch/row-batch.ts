@@ -25,8 +25,6 @@ export interface RowCounts {
   readonly read: number;
   /** Outside of the interval. */
   readonly outside: number;
-  /** Not read, for their row groups lie outside of the interval. */
-  readonly skipped: number;
   /** Older than another row of the same entity in the same batch. */
   readonly superseded: number;
   readonly bad: number;
@@ -49,8 +47,10 @@ export interface PackedRows {
   readonly expireAtMs: Float64Array<ArrayBuffer>;
 }
 
-/** A batch. */
+/** The rows of a range of a file. */
 export interface RowBatch extends RowCounts {
+  /** The file's place in what is loaded. */
+  readonly file: number;
   readonly rows: PackedRows;
 }
 

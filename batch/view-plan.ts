@@ -6,9 +6,10 @@
 import { HeadgateError } from "../errors.ts";
 import type { ObjectStore, ObjectVersion } from "../object-store.ts";
 import { incrementalInterval, type LoadedFile } from "./checkpoint.ts";
-import { type LoadedView, openFileLoad } from "./file-load.ts";
+import type { FileSummary, FileToOpen, LoadedView } from "./file-open.ts";
 import type { Interval } from "./interval.ts";
 import { count } from "./report.ts";
+import { startedAhead } from "./started-ahead.ts";
 
 /** Which events: those of [startUs, endUs), or what is new before endUs. */
 export type MaterializeRange =
@@ -21,8 +22,8 @@ export interface PlannedFile {
   readonly version: ObjectVersion;
   /** What the checkpoint knows of it. */
   readonly known: LoadedFile | undefined;
-  /** Undefined: it has nothing new. */
-  readonly interval: Interval | undefined;
+  /** What there is to do; undefined: it has nothing new. */
+  readonly work: { readonly interval: Interval; readonly summary: FileSummary } | undefined;
 }
 
 /** A view's files and what there is to do. */
@@ -30,6 +31,7 @@ export interface ViewPlan {
   readonly files: readonly PlannedFile[];
   /** Rows of the row groups that will be read. */
   readonly rowsToRead: number;
+  readonly bytesRead: number;
   readonly warnings: readonly string[];
 }
 
@@ -42,36 +44,67 @@ export interface ViewPlanOptions {
   readonly lookbackUs: number;
   readonly known: Readonly<Record<string, LoadedFile>>;
   readonly rangeRows: number;
+  /** Opens a file; see FileEncoder. */
+  readonly open: (file: FileToOpen) => Promise<FileSummary>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Plans. Throws SOURCE_NOT_FOUND, and what openFileLoad throws for a file that can't be loaded. */
+/** Files opened at once: over a network most of the time goes by waiting. */
+const OPEN_AT_ONCE = 16;
+/** The most files that warnings are told of. */
+const WARNINGS_MOST = 3;
+
+/** Plans. Throws SOURCE_NOT_FOUND, and what openFile throws for the first file that can't be loaded. */
 export async function planView(options: ViewPlanOptions): Promise<ViewPlan> {
-  const { view, objects, range, known: knownFiles, rangeRows } = options;
-  const paths = await objects.list(view.source.path);
-  if (paths.length === 0) {
+  const { view, objects, range, known: knownFiles, rangeRows, signal } = options;
+  const listed = await objects.list(view.source.path);
+  if (listed.length === 0) {
     throw new HeadgateError(
       "SOURCE_NOT_FOUND",
       `Feature view "${view.name}": no file is at ${view.source.path}. Check the path of its fileSource; relative ones start at the project folder.`,
     );
   }
+  const openings = listed.map(({ path, version }) => ({
+    weight: 1,
+    begin: async (): Promise<PlannedFile> => {
+      const known = Object.hasOwn(knownFiles, path) ? knownFiles[path] : undefined;
+      const interval =
+        "incremental" in range ? incrementalInterval(known, version.etag, range.endUs, options.lookbackUs) : range;
+      if (interval === undefined) return { path, version, known, work: undefined };
+      const summary = await options.open({ view, path, version, interval: boundsOf(interval), rangeRows });
+      return { path, version, known, work: { interval, summary } };
+    },
+  }));
   const files: PlannedFile[] = [];
-  const warnings: string[] = [];
-  let rowsToRead = 0;
-  for (const path of paths) {
-    options.signal?.throwIfAborted();
-    const version = await objects.stat(path);
-    const known = Object.hasOwn(knownFiles, path) ? knownFiles[path] : undefined;
-    const interval =
-      "incremental" in range ? incrementalInterval(known, version.etag, range.endUs, options.lookbackUs) : range;
-    files.push({ path, version, known, interval });
-    if (interval === undefined) continue;
-    const opened = await openFileLoad({ view, path, version, interval, rangeRows }, objects);
-    rowsToRead += opened.rowsToRead;
-    if (opened.largestRowGroupRows > rangeRows)
-      warnings.push(largeRowGroups(path, opened.largestRowGroupRows, rangeRows));
+  for await (const file of startedAhead(openings, { works: OPEN_AT_ONCE, weight: OPEN_AT_ONCE })) {
+    signal?.throwIfAborted();
+    files.push(file);
   }
-  return Object.freeze({ files, rowsToRead, warnings });
+  const summaries = files.flatMap(({ work }) => work?.summary ?? []);
+  return Object.freeze({
+    files,
+    rowsToRead: sumOf(summaries, ({ rowsToRead }) => rowsToRead),
+    bytesRead: sumOf(summaries, ({ bytesRead }) => bytesRead),
+    warnings: warningsOf(files, rangeRows),
+  });
+}
+
+/** A range of a run is more than an interval; a thread is told no more than it needs. */
+function boundsOf({ startUs, endUs }: Interval): Interval {
+  return { startUs, endUs };
+}
+
+function sumOf<T>(list: readonly T[], of: (one: T) => number): number {
+  return list.reduce((sum, one) => sum + of(one), 0);
+}
+
+function warningsOf(files: readonly PlannedFile[], rangeRows: number): readonly string[] {
+  const large = files.filter(({ work }) => (work?.summary.largestRowGroupRows ?? 0) > rangeRows);
+  const told = large
+    .slice(0, WARNINGS_MOST)
+    .map(({ path, work }) => largeRowGroups(path, work!.summary.largestRowGroupRows, rangeRows));
+  const more = large.length - told.length;
+  return more === 0 ? told : [...told, `${count(more)} more files have row groups of more than that.`];
 }
 
 function largeRowGroups(path: string, rows: number, rangeRows: number): string {

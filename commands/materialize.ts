@@ -5,17 +5,21 @@ import { thisHolder } from "../batch/lease.ts";
 import { materialize } from "../batch/materialize.ts";
 import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport } from "../batch/report.ts";
+import { parseShard, type Shard } from "../batch/shard.ts";
 import type { MaterializeRange } from "../batch/view-plan.ts";
-import { SETTINGS } from "../config.ts";
+import { type Config, SETTINGS } from "../config.ts";
 import { HeadgateError } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { answer, type CommandContext, EXIT, withProject } from "./command.ts";
+import { answer, type CommandContext, EXIT, namesOf, withProject } from "./command.ts";
 
 /** Options as the command line has them. */
 export interface MaterializeFlags {
   readonly views?: string;
   readonly maxBadRows?: string;
+  readonly maxRowsPerSecond?: string;
+  readonly shard?: string;
+  readonly restart?: boolean;
 }
 
 /** Loads [start, end) of event time. */
@@ -25,16 +29,23 @@ export function materializeInterval(
   end: string,
   flags: MaterializeFlags,
 ): Promise<number> {
-  return run(context, parseInterval(start, end, context.now()), flags);
+  return run(context, parseInterval(start, end, context.now()), flags, [start, end]);
 }
 
 /** Loads what is new before `end`. */
 export function materializeIncremental(context: CommandContext, end: string, flags: MaterializeFlags): Promise<number> {
-  return run(context, { incremental: true, endUs: parseInstantUs(end, "end", context.now()) }, flags);
+  return run(context, { incremental: true, endUs: parseInstantUs(end, "end", context.now()) }, flags, [end]);
 }
 
-function run(context: CommandContext, range: MaterializeRange, flags: MaterializeFlags): Promise<number> {
-  const maxBadRows = badRowsOf(flags);
+function run(
+  context: CommandContext,
+  range: MaterializeRange,
+  flags: MaterializeFlags,
+  times: readonly string[],
+): Promise<number> {
+  const settings = settingsOf(flags);
+  const shard = shardOf(flags, times);
+  const views = namesOf(flags.views);
   return withProject(context, async ({ config, registry, store }) => {
     const interrupted = new AbortController();
     const interrupt = () => interrupted.abort();
@@ -45,12 +56,14 @@ function run(context: CommandContext, range: MaterializeRange, flags: Materializ
       applied: await readAppliedRegistry(store.control),
       projectDirectory: config.projectDirectory,
       range,
-      settings: { ...config, maxBadRows: maxBadRows ?? config.maxBadRows },
+      settings: { ...config, ...settings },
+      shard,
+      restart: flags.restart,
       holder: thisHolder(),
       now: context.now,
       signal: interrupted.signal,
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
-      ...(flags.views === undefined ? {} : { views: flags.views.split(",").map((name) => name.trim()) }),
+      ...(views === undefined ? {} : { views }),
     });
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     const lines = (ok: boolean) => report.views.filter((view) => (view.status === "done") === ok).map(formatViewReport);
@@ -60,9 +73,41 @@ function run(context: CommandContext, range: MaterializeRange, flags: Materializ
   });
 }
 
-function badRowsOf({ maxBadRows }: MaterializeFlags): number | undefined {
-  if (maxBadRows === undefined) return undefined;
-  const share = SETTINGS.maxBadRows.read(maxBadRows);
-  if (share !== undefined) return share;
-  throw new HeadgateError("USAGE", `--max-bad-rows is "${maxBadRows}"; give a share below 1, such as 0.001.`);
+/** What the command line says over the settings. */
+function settingsOf(flags: MaterializeFlags): Partial<Pick<Config, "maxBadRows" | "materializeRate">> {
+  return {
+    ...overridden("maxBadRows", flags.maxBadRows, "--max-bad-rows", "give a share below 1, such as 0.001"),
+    ...overridden(
+      "materializeRate",
+      flags.maxRowsPerSecond,
+      "--max-rows-per-second",
+      "give a whole number, such as 50000",
+    ),
+  };
+}
+
+function overridden<Name extends "maxBadRows" | "materializeRate">(
+  name: Name,
+  text: string | undefined,
+  option: string,
+  instead: string,
+): Partial<Record<Name, number>> {
+  if (text === undefined) return {};
+  const value = SETTINGS[name].read(text);
+  if (value !== undefined) return { [name]: value } as Record<Name, number>;
+  throw new HeadgateError("USAGE", `${option} is "${text}"; ${instead}.`);
+}
+
+/** Shards started one after another must mean the same time. */
+function shardOf({ shard, restart }: MaterializeFlags, times: readonly string[]): Shard | undefined {
+  if (shard === undefined && restart === true) {
+    throw new HeadgateError("USAGE", "--restart drops the plan of shards; give it together with --shard.");
+  }
+  if (shard === undefined) return undefined;
+  const parsed = parseShard(shard);
+  if (!times.some((time) => time.trim().toLowerCase() === "now")) return parsed;
+  throw new HeadgateError(
+    "USAGE",
+    "--shard needs absolute times: each shard would have a now of its own, and they would not load the same. Write the same time for all, such as 2026-11-22T02:00:00Z.",
+  );
 }

@@ -1,0 +1,183 @@
+/**
+ * `headgate nightly`: every view's new rows into the online store, once or on a schedule, each run a report and on a
+ * schedule beside a small server that says how it stands. A run's steps are the array in `nightSteps`, in order.
+ */
+
+import { setTimeout as timer } from "node:timers/promises";
+import { thisHolder } from "../batch/lease.ts";
+import { chooseViews, materialize } from "../batch/materialize.ts";
+import { type NightlyStep, type NightReport, runNight, type ViewOutcome } from "../batch/night.ts";
+import { keepSchedule, parseSchedule, type Schedule, tellNightly, waitingUntil } from "../batch/nightly.ts";
+import { progressWriter } from "../batch/progress.ts";
+import { formatViewReport, type ViewReport } from "../batch/report.ts";
+import { reasonOf } from "../errors.ts";
+import { readAppliedRegistry } from "../features/applied-registry.ts";
+import type { JsonValue } from "../features/json-value.ts";
+import { materializedReader, readMaterialized } from "../features/materialized-view.ts";
+import { openHealthServer } from "../health-server.ts";
+import { startTelemetry } from "../telemetry.ts";
+import { answer, type CommandContext, EXIT, namesOf, type OpenedProject, withProject } from "./command.ts";
+
+/** Options as the command line has them. */
+export interface NightlyFlags {
+  readonly views?: string;
+  readonly once?: boolean;
+}
+
+/** Runs once and tells by the exit code how it went, or keeps the schedule until SIGTERM or SIGINT. */
+export function nightly(context: CommandContext, flags: NightlyFlags): Promise<number> {
+  return withProject(context, async (project) => {
+    const { nightlySchedule, nightlyTimezone } = project.config;
+    const isOnce = flags.once === true || nightlySchedule === "";
+    const schedule = isOnce ? undefined : parseSchedule(nightlySchedule, nightlyTimezone, context.now());
+    const views = chooseViews(project.registry, namesOf(flags.views)).map(({ name }) => name);
+    const stopped = new AbortController();
+    const stop = () => stopped.abort();
+    process.once("SIGTERM", stop).once("SIGINT", stop);
+    const work: NightlyWork = { context, project, views, signal: stopped.signal };
+    const exitCode = await (schedule === undefined ? runOnce(work) : keepRunning(work, schedule));
+    process.off("SIGTERM", stop).off("SIGINT", stop);
+    return exitCode;
+  });
+}
+
+interface NightlyWork {
+  readonly context: CommandContext;
+  readonly project: OpenedProject;
+  readonly views: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+async function runOnce(work: NightlyWork): Promise<number> {
+  const { status } = await night(work, undefined);
+  return status === "done" || status === "elsewhere" ? EXIT.done : EXIT.failed;
+}
+
+async function keepRunning(work: NightlyWork, schedule: Schedule): Promise<number> {
+  const { context, project, views, signal } = work;
+  const { config, store } = project;
+  const { now } = context;
+  const telemetry = startTelemetry((line) => context.stderr.write(line), now);
+  telemetry.watchMaterialized(materializedReader({ control: store.control, views, now }));
+  let last: NightReport | undefined;
+  const health = await openHealthServer({
+    host: config.healthHost,
+    port: config.healthPort,
+    readiness: async () => {
+      const problem = await store.ping().then(() => undefined, reasonOf);
+      return { ready: problem === undefined, body: standing(project, schedule.next(now()), last, problem) };
+    },
+    metricsText: () => telemetry.metricsText(),
+  });
+  telemetry.log("info", "keeping the nightly schedule", { health: health.url, feature_views: views });
+  try {
+    await keepSchedule({
+      schedule,
+      night: async (untilMs) => (last = await night(work, untilMs)),
+      materializedMs: () => materializedMs(work),
+      now,
+      waitUntil: waitFor(now),
+      signal,
+    });
+  } finally {
+    await health.close();
+    telemetry.stop();
+  }
+  return EXIT.done;
+}
+
+/** Runs a night and answers with its report: what is done on stdout, what is not on stderr. */
+async function night(work: NightlyWork, untilMs: number | undefined): Promise<NightReport> {
+  const { context, project, views, signal } = work;
+  const report = await runNight({
+    steps: nightSteps(work),
+    views,
+    tries: project.config.nightlyTries,
+    backoffMs: project.config.nightlyBackoff,
+    untilMs,
+    now: context.now,
+    waitUntil: waitFor(context.now),
+    signal,
+    onRetry: (views, atMs) => tellNightly({ kind: "retrying", views, atMs }),
+  });
+  if (context.json) {
+    answer(context, report as unknown as JsonValue, "");
+    return report;
+  }
+  for (const { isDone, text } of reportLines(report)) (isDone ? context.stdout : context.stderr).write(`${text}\n`);
+  return report;
+}
+
+/** A line for each view, and one for all that failed for the same reason before a report of their own was begun. */
+function reportLines({ steps }: NightReport): readonly { readonly isDone: boolean; readonly text: string }[] {
+  const failures = new Map<string, string[]>();
+  const lines: { isDone: boolean; text: string }[] = [];
+  for (const outcome of Object.values(steps).flat() as readonly (ViewOutcome | ViewReport)[]) {
+    if ("rows_read" in outcome) lines.push({ isDone: outcome.status === "done", text: formatViewReport(outcome) });
+    else if (outcome.error !== undefined) {
+      const reason = `${outcome.error.detail} [${outcome.error.code}]`;
+      failures.set(reason, [...(failures.get(reason) ?? []), outcome.view]);
+    }
+  }
+  for (const [reason, views] of failures) lines.push({ isDone: false, text: `${views.join(", ")}: failed. ${reason}` });
+  return lines;
+}
+
+/** What a night does, in order. */
+function nightSteps({ context, project, signal }: NightlyWork): readonly NightlyStep[] {
+  const { config, registry, store } = project;
+  const { now, stderr } = context;
+  const isShown = !context.json && (stderr.isTTY || config.nightlySchedule === "");
+  const load: NightlyStep = {
+    name: "materialize",
+    run: async (views) => {
+      const report = await materialize({
+        store,
+        registry,
+        applied: await readAppliedRegistry(store.control),
+        projectDirectory: config.projectDirectory,
+        views,
+        range: { incremental: true, endUs: Math.floor(now() * 1_000) },
+        settings: config,
+        holder: thisHolder(),
+        now,
+        signal,
+        onProgress: progressWriter(isShown ? stderr : "silent", now),
+      });
+      return report.views;
+    },
+  };
+  return [load];
+}
+
+/** The time up to which all of the views are materialized; undefined when one never was. */
+async function materializedMs({ project, views }: NightlyWork): Promise<number | undefined> {
+  const known = [...(await readMaterialized(project.store.control, views)).values()];
+  // A load is as good as the time it ended and as the time it loaded up to.
+  const times = known.map(({ success }) =>
+    success === undefined ? undefined : Math.min(success.at_ms, success.end_us / 1_000),
+  );
+  return times.includes(undefined) ? undefined : Math.min(...(times as number[]));
+}
+
+function waitFor(now: () => number): ReturnType<typeof waitingUntil> {
+  return waitingUntil(now, (ms, signal) => timer(ms, undefined, { signal }).catch(() => {}));
+}
+
+/** What /readyz shows. */
+function standing(
+  { config, registry, store }: OpenedProject,
+  nextMs: number | undefined,
+  last: NightReport | undefined,
+  problem: string | undefined,
+): JsonValue {
+  return {
+    status: problem === undefined ? "ready" : "not ready",
+    online_store: { address: store.address, problem: problem ?? null },
+    registry_fingerprint: registry.fingerprint,
+    schedule: config.nightlySchedule,
+    timezone: config.nightlyTimezone,
+    next: nextMs === undefined ? null : new Date(nextMs).toISOString(),
+    last: last === undefined ? null : { status: last.status, started_at: last.started_at, seconds: last.seconds },
+  };
+}

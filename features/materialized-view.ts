@@ -1,0 +1,133 @@
+/**
+ * What is known of a view's loads: a control record `materialized/<view>` with the last one that was done and the last
+ * one that failed, for those who look at the view without loading it: metrics, descriptions, the nightly's catching up.
+ *
+ * It decides nothing that a load depends on; that is the checkpoint's part. So a record that could not be written is
+ * no fault of the load, and readers are content with one that is some seconds old: a store that is away must hold up
+ * neither a scrape nor a list.
+ */
+
+import type { ControlStore } from "./store/online-store.ts";
+
+/** The record. Each part is absent until there was such a load. */
+export interface MaterializedView {
+  readonly success?: MaterializedSuccess;
+  readonly failure?: MaterializedFailure;
+}
+
+/** The last load that was done. */
+export interface MaterializedSuccess {
+  readonly run: string;
+  /** When it was done, epoch ms. */
+  readonly at_ms: number;
+  /** The latest end of all loads that were done, µs: a load of an old interval does not take it back. */
+  readonly end_us: number;
+  /** Rows that it wrote; those that were stored already are not among them. */
+  readonly rows_written: number;
+}
+
+/** The last load that failed; the view is in trouble when it is later than the last success. */
+export interface MaterializedFailure {
+  readonly run: string;
+  /** When it failed, epoch ms. */
+  readonly at_ms: number;
+  /** A code of errors.ts. */
+  readonly code: string;
+}
+
+/** The views of a store as they were last materialized; a view that was never is there without parts. */
+export type MaterializedViews = ReadonlyMap<string, MaterializedView>;
+
+/** A record that others change too is read and put again at most so often. */
+const RECORD_TRIES = 3;
+
+/** Records a load. Never throws: what can't be recorded shows as the age of what was. */
+export async function recordMaterialized(control: ControlStore, view: string, load: MaterializedView): Promise<void> {
+  const name = recordName(view);
+  try {
+    for (let tries = 0; tries < RECORD_TRIES; tries++) {
+      const before = await control.get(name);
+      const next = joined(parse(before), load);
+      if (await control.compareAndSet(name, before, Buffer.from(JSON.stringify(next)))) return;
+    }
+  } catch {
+    // The load has said itself what became of it.
+  }
+}
+
+function joined(before: MaterializedView, { success, failure }: MaterializedView): MaterializedView {
+  const endUs = Math.max(success?.end_us ?? 0, before.success?.end_us ?? Number.NEGATIVE_INFINITY);
+  return {
+    ...before,
+    ...(success === undefined ? {} : { success: { ...success, end_us: endUs } }),
+    ...(failure === undefined ? {} : { failure }),
+  };
+}
+
+/** Reads the record of each view. Throws what the store throws. */
+export async function readMaterialized(control: ControlStore, views: readonly string[]): Promise<MaterializedViews> {
+  const records = await Promise.all(views.map((view) => control.get(recordName(view))));
+  return new Map(views.map((view, i) => [view, parse(records[i])]));
+}
+
+/** How a reader asks. */
+export interface MaterializedReaderOptions {
+  readonly control: ControlStore;
+  readonly views: readonly string[];
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** How long an answer is good, ms; KEEP_MS unless given. Longer spares the store, and shows a load later. */
+  readonly keepMs?: number;
+  /** How long the store may take, ms; WAIT_MS unless given. Past it what was last known is the answer. */
+  readonly waitMs?: number;
+}
+
+const KEEP_MS = 5_000;
+/** Well below the time-out of a scrape, which is 10 s by default. */
+const WAIT_MS = 500;
+
+/**
+ * Reads the records for those who ask again and again: at most one reading at a time and one in keepMs, whatever the
+ * store does. Never throws; before a first answer of the store it knows of no view.
+ */
+export function materializedReader(options: MaterializedReaderOptions): () => Promise<MaterializedViews> {
+  const { control, views, now, keepMs = KEEP_MS, waitMs = WAIT_MS } = options;
+  let known: MaterializedViews = new Map();
+  let askedMs = Number.NEGATIVE_INFINITY;
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    try {
+      known = await readMaterialized(control, views);
+    } catch {
+      // What was last known stays the answer, and its age tells.
+    } finally {
+      asking = undefined;
+    }
+  };
+  return async () => {
+    if (asking === undefined && now() - askedMs >= keepMs) {
+      askedMs = now();
+      asking = ask();
+    }
+    if (asking !== undefined) await within(asking, waitMs);
+    return known;
+  };
+}
+
+function within(work: Promise<void>, waitMs: number): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(done, waitMs);
+    void work.then(() => {
+      clearTimeout(timer);
+      done();
+    });
+  });
+}
+
+function recordName(view: string): string {
+  return `materialized/${view}`;
+}
+
+function parse(bytes: Uint8Array | undefined): MaterializedView {
+  return bytes === undefined ? {} : (JSON.parse(Buffer.from(bytes).toString("utf8")) as MaterializedView);
+}

@@ -1,0 +1,221 @@
+/**
+ * Local files behind the object store. A file's ETag is its size and its time of change; a put is a new file renamed
+ * into place, so that a reader sees the old or the new one, whole.
+ */
+
+import { randomUUID } from "node:crypto";
+import { type FileHandle, link, mkdir, open, rename, rm, stat, utimes } from "node:fs/promises";
+import { dirname, posix, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { glob } from "tinyglobby";
+import { HeadgateError, reasonOf } from "../errors.ts";
+import {
+  changedWhileRead,
+  type ListedObject,
+  type ObjectStore,
+  type ObjectVersion,
+  type PutCondition,
+  putConflict,
+} from "./object-version.ts";
+import { compileGlob, isParquetBelow } from "./path.ts";
+
+/** Files looked at together when a folder is listed. */
+const STATS_AT_ONCE = 64;
+/** A lock that stays for so long is of a writer that died, ms; one that lives holds it for microseconds. */
+const LOCK_STALE_MS = 10_000;
+/** Between two tries to get a lock, ms. */
+const LOCK_PAUSE_MS = 5;
+
+/** Opens the files that are reachable from a directory. `lockStaleMs`: see LOCK_STALE_MS. */
+export function openLocalFiles(directory: string, lockStaleMs = LOCK_STALE_MS): ObjectStore {
+  const absolute = (path: string): string => resolve(directory, localPath(path));
+  return Object.freeze({
+    list: async (pattern: string) => withVersions(directory, await pathsOf(directory, localPath(pattern))),
+    stat: async (path: string) => statFile(path, absolute(path)),
+    read: async (path: string, start: number, end: number, etag: string) =>
+      readFileRange(path, absolute(path), [start, end], etag),
+    put: async (path: string, bytes: Uint8Array, condition?: PutCondition) =>
+      denials(path, () => putFile({ path, absolute: absolute(path), lockStaleMs }, bytes, condition)),
+    delete: async (path: string) => denials(path, () => rm(absolute(path), { force: true })),
+    close: async () => {},
+  });
+}
+
+function localPath(path: string): string {
+  return path.startsWith("file://") ? fileURLToPath(path) : path;
+}
+
+async function withVersions(directory: string, paths: readonly string[]): Promise<readonly ListedObject[]> {
+  const listed: ListedObject[] = [];
+  for (let i = 0; i < paths.length; i += STATS_AT_ONCE) {
+    const versions = paths.slice(i, i + STATS_AT_ONCE).map(async (path) => ({
+      path,
+      version: await statFile(path, resolve(directory, path)),
+    }));
+    listed.push(...(await Promise.all(versions)));
+  }
+  return listed;
+}
+
+async function pathsOf(directory: string, written: string): Promise<readonly string[]> {
+  const path = posix.normalize(written).replace(/(?<=.)\/$/, "");
+  const there = await stat(resolve(directory, path)).catch(() => undefined);
+  if (there?.isFile()) return [path];
+  // "/" is the root's own name, and what is in "." needs no name before it.
+  if (there?.isDirectory()) return filesBelow(directory, path === "." ? "" : path.replace(/\/?$/, "/"), isParquetBelow);
+  const compiled = compileGlob(path);
+  return compiled === undefined ? [] : filesBelow(directory, compiled.head, compiled.matches);
+}
+
+/** The files that match, below a folder whose own name says nothing about them. */
+async function filesBelow(
+  directory: string,
+  head: string,
+  matches: (name: string) => boolean,
+): Promise<readonly string[]> {
+  const leftovers = ["**/_*", "**/_*/**"];
+  const names = await glob("**", { cwd: resolve(directory, head), ignore: leftovers, expandDirectories: false });
+  // By code point, not by locale: the order must be the same on every machine.
+  return names
+    .filter(matches)
+    .map((name) => head + name)
+    .sort();
+}
+
+async function statFile(path: string, absolute: string): Promise<ObjectVersion> {
+  const found = await stat(absolute, { bigint: true }).catch(() => undefined);
+  if (found === undefined || !found.isFile()) {
+    throw new HeadgateError("SOURCE_NOT_FOUND", `${path} is not there or can't be read. Check the source's path.`);
+  }
+  return { bytes: Number(found.size), etag: etagOf(found), lastModifiedMs: Number(found.mtimeMs) };
+}
+
+async function readFileRange(
+  path: string,
+  absolute: string,
+  [start, end]: readonly [number, number],
+  etag: string,
+): Promise<ArrayBuffer> {
+  const handle = await open(absolute, "r").catch(() => undefined);
+  if (handle === undefined) throw changedWhileRead(path, "was removed");
+  try {
+    const bytes = await fill(handle, new Uint8Array(end - start), start);
+    // Looked at after the read, so that a file written to in the meantime is caught as well as a replaced one.
+    const same = bytes !== undefined && etagOf(await handle.stat({ bigint: true })) === etag;
+    if (!same) throw changedWhileRead(path, "changed");
+    return bytes.buffer;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function fill(
+  handle: FileHandle,
+  into: Uint8Array<ArrayBuffer>,
+  start: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let filled = 0;
+  while (filled < into.length) {
+    const { bytesRead } = await handle.read(into, filled, into.length - filled, start + filled);
+    if (bytesRead === 0) return undefined;
+    filled += bytesRead;
+  }
+  return into;
+}
+
+interface Target {
+  readonly path: string;
+  readonly absolute: string;
+  readonly lockStaleMs: number;
+}
+
+async function putFile(target: Target, bytes: Uint8Array, condition?: PutCondition): Promise<string> {
+  const { path, absolute } = target;
+  await mkdir(dirname(absolute), { recursive: true });
+  const fresh = beside(absolute, randomUUID());
+  const handle = await open(fresh, "wx");
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+    if (condition === undefined) await renameOver(fresh, absolute);
+    else if ("ifAbsent" in condition) await linkIfAbsent(fresh, absolute, putConflict(path, condition));
+    else await renameIfMatch(fresh, target, condition.ifMatch, putConflict(path, condition));
+    // Of this file, whoever has replaced it since.
+    return etagOf(await handle.stat({ bigint: true }));
+  } finally {
+    await handle.close();
+    await rm(fresh, { force: true });
+  }
+}
+
+/** A name that no listing shows, since it begins with ".". */
+function beside(absolute: string, suffix: string): string {
+  return resolve(dirname(absolute), `.${posix.basename(absolute)}.${suffix}`);
+}
+
+/** A link, unlike a rename, fails where there is a file. */
+async function linkIfAbsent(fresh: string, absolute: string, conflict: HeadgateError): Promise<void> {
+  await link(fresh, absolute).catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === "EEXIST" ? conflict : cause;
+  });
+}
+
+/** Nothing renames on a condition, so writers with one take turns. */
+async function renameIfMatch(
+  fresh: string,
+  { absolute, lockStaleMs }: Target,
+  etag: string,
+  conflict: HeadgateError,
+): Promise<void> {
+  const lock = beside(absolute, "lock");
+  await takeLock(lock, lockStaleMs);
+  try {
+    const stored = await stat(absolute, { bigint: true }).catch(() => undefined);
+    if (stored === undefined || etagOf(stored) !== etag) throw conflict;
+    await renameOver(fresh, absolute);
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+/** The system's clock of files moves in steps of milliseconds, but another content must have another ETag. */
+async function renameOver(fresh: string, absolute: string): Promise<void> {
+  const own = await stat(fresh, { bigint: true });
+  const stored = await stat(absolute, { bigint: true }).catch(() => undefined);
+  if (stored !== undefined && etagOf(own) === etagOf(stored)) {
+    await utimes(fresh, own.atime, new Date(Number(own.mtimeMs) + 1));
+  }
+  await rename(fresh, absolute);
+}
+
+/** A lock is held as long as its file is there. One that stays the same for long is of a writer that died. */
+async function takeLock(lock: string, staleMs: number): Promise<void> {
+  let [seen, waitedMs] = [0n, 0];
+  for (;;) {
+    try {
+      return await (await open(lock, "wx")).close();
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    }
+    const held = await stat(lock, { bigint: true }).catch(() => undefined);
+    if (held?.mtimeNs !== seen) [seen, waitedMs] = [held?.mtimeNs ?? 0n, 0];
+    if (waitedMs >= staleMs) await rm(lock, { force: true });
+    await pause(LOCK_PAUSE_MS);
+    waitedMs += LOCK_PAUSE_MS;
+  }
+}
+
+function etagOf(file: { readonly mtimeNs: bigint; readonly size: bigint }): string {
+  return `${file.mtimeNs.toString(36)}-${file.size.toString(36)}`;
+}
+
+/** The rights that a folder lacks, as a sentence. */
+async function denials<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!/^(?:EACCES|EPERM|EROFS)$/.test((cause as NodeJS.ErrnoException).code ?? "")) throw cause;
+    throw new HeadgateError("SOURCE_DENIED", `${path} can't be written: ${reasonOf(cause)}.`, cause);
+  }
+}

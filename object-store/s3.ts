@@ -1,0 +1,280 @@
+/**
+ * S3 behind the object store, by AWS' own client: its chain of credentials, regions and endpoints, its signatures and
+ * checksums. What it does not do is done here: a range is of one version or is refused, a body that stalls or ends
+ * early is asked for again, and failures become sentences.
+ *
+ * The client's own retries are off, as they end where a body begins; S3Attempts has all of them.
+ */
+
+import { addAbortSignal, type Readable } from "node:stream";
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import type { HeadgateError } from "../errors.ts";
+import {
+  changedWhileRead,
+  type ListedObject,
+  type ObjectStore,
+  type ObjectVersion,
+  type PutCondition,
+  putConflict,
+} from "./object-version.ts";
+import { compileGlob, isParquetBelow, parseS3Path, type S3Path } from "./path.ts";
+import { type Attempt, S3Attempts, type S3Limits, s3Limits } from "./s3-attempts.ts";
+import { isNotDone, isTransient, ShortBodyError, statusOf, toldFailure } from "./s3-failure.ts";
+
+/** Where a bucket is looked for when nothing says: AWS' oldest region, and the one that most other servers go by. */
+const FALLBACK_REGION = "us-east-1";
+
+/** Opens S3. Nothing is asked for yet, credentials neither. */
+export function openS3(given?: S3Limits): ObjectStore {
+  const limits = s3Limits(given);
+  const s3: S3 = { client: createClient(limits), attempts: new S3Attempts(limits), partBytes: limits.partBytes };
+  return Object.freeze({
+    list: async (pattern: string) => listObjects(s3, pattern),
+    stat: async (path: string) => statObject(s3, path),
+    read: async (path: string, start: number, end: number, etag: string) => readRange(s3, path, [start, end], etag),
+    put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => putObject(s3, path, bytes, condition),
+    delete: async (path: string) => deleteObject(s3, path),
+    close: async () => {
+      s3.attempts.close();
+      s3.client.destroy();
+    },
+  });
+}
+
+interface S3 {
+  readonly client: S3Client;
+  readonly attempts: S3Attempts;
+  readonly partBytes: number;
+}
+
+function createClient({ requestsMax }: Required<S3Limits>): S3Client {
+  // It is about versions of the client to come, and would be printed by every command on Node 20.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
+  // What a client finds without being told, or fails for.
+  const { region } = new S3Client({}).config;
+  const client = new S3Client({
+    region: () => region().catch(() => FALLBACK_REGION),
+    maxAttempts: 1,
+    // A range has no checksum of its own; its length and its ETag are checked.
+    responseChecksumValidation: "WHEN_REQUIRED",
+    requestHandler: {
+      httpAgent: { keepAlive: true, maxSockets: requestsMax },
+      httpsAgent: { keepAlive: true, maxSockets: requestsMax },
+    },
+  });
+  const { config } = client;
+  const place = config.endpointProvider;
+  // Servers at an endpoint of their own seldom have a name for each bucket. Decided here and not by AWS_ENDPOINT_URL_S3,
+  // since the endpoint can come from a profile too.
+  config.endpointProvider = (params, context) =>
+    place(params.Endpoint === undefined ? params : { ...params, ForcePathStyle: true }, context);
+  return client;
+}
+
+/** Asks until there is an answer; whatever is thrown is a HeadgateError about the path. */
+async function ask<T>(
+  { attempts }: S3,
+  path: string,
+  tryOnce: (attempt: Attempt) => Promise<T>,
+  mayRetry: (cause: unknown) => boolean = isTransient,
+): Promise<T> {
+  try {
+    return await attempts.run(tryOnce, mayRetry);
+  } catch (cause) {
+    throw toldFailure(cause, path, parseS3Path(path).bucket);
+  }
+}
+
+/** An ETag without the quotes that go around it in a header. */
+function bare(etag: string | undefined): string {
+  return (etag ?? "").replace(/^"|"$/g, "");
+}
+
+function quoted(etag: string): string {
+  return `"${etag}"`;
+}
+
+/** A header tells whole seconds, so a listing's milliseconds are cut: a version must be the same however it is found. */
+function versionOf(size: number | undefined, etag: string | undefined, modified: Date | undefined): ObjectVersion {
+  const lastModifiedMs = Math.floor((modified?.getTime() ?? 0) / 1_000) * 1_000;
+  return { bytes: size ?? 0, etag: bare(etag), lastModifiedMs };
+}
+
+async function statObject(s3: S3, path: string): Promise<ObjectVersion> {
+  const { bucket, key } = parseS3Path(path);
+  const head = new HeadObjectCommand({ Bucket: bucket, Key: key });
+  const found = await ask(s3, path, ({ signal }) => s3.client.send(head, { abortSignal: signal }));
+  return versionOf(found.ContentLength, found.ETag, found.LastModified);
+}
+
+async function listObjects(s3: S3, pattern: string): Promise<readonly ListedObject[]> {
+  const place = parseS3Path(pattern);
+  const listed = await matching(s3, pattern, place);
+  // By code point of the path, whatever the server's order.
+  return listed.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function matching(s3: S3, pattern: string, place: S3Path): Promise<ListedObject[]> {
+  const { bucket, key } = place;
+  const folder = key === "" || key.endsWith("/") ? key : `${key}/`;
+  const root = `${pattern.slice(0, pattern.indexOf("://"))}://${bucket}/`;
+  const below = (prefix: string, head: string, matches: (name: string) => boolean) =>
+    objectsBelow(s3, pattern, { bucket, prefix, root, isWanted: (found) => matches(found.slice(head.length)) });
+  if (folder !== key) {
+    const object = await literalObject(s3, pattern, place);
+    if (object !== undefined) return [object];
+  }
+  const glob = compileGlob(key);
+  if (glob === undefined || (await hasFolder(s3, pattern, bucket, folder)))
+    return below(folder, folder, isParquetBelow);
+  return below(glob.prefix, glob.head, glob.matches);
+}
+
+/** The object of exactly this name, which sorts before all that begin with it: one right, to list, does for everything. */
+async function literalObject(s3: S3, path: string, { bucket, key }: S3Path): Promise<ListedObject | undefined> {
+  try {
+    const { Contents: [first] = [] } = await listPage(s3, path, { Bucket: bucket, Prefix: key, MaxKeys: 1 });
+    return first?.Key === key ? { path, version: versionOf(first.Size, first.ETag, first.LastModified) } : undefined;
+  } catch (cause) {
+    if ((cause as HeadgateError).code !== "SOURCE_DENIED") throw cause;
+    // Who may read an object need not be allowed to list the bucket.
+    const version = await statObject(s3, path).catch(() => undefined);
+    if (version === undefined) throw cause;
+    return { path, version };
+  }
+}
+
+async function hasFolder(s3: S3, path: string, bucket: string, folder: string): Promise<boolean> {
+  const { Contents } = await listPage(s3, path, { Bucket: bucket, Prefix: folder, MaxKeys: 1 });
+  return folder !== "" && Contents !== undefined && Contents.length > 0;
+}
+
+interface Below {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** What stands before a key in a path. */
+  readonly root: string;
+  readonly isWanted: (key: string) => boolean;
+}
+
+async function objectsBelow(s3: S3, path: string, { bucket, prefix, root, isWanted }: Below): Promise<ListedObject[]> {
+  const listed: ListedObject[] = [];
+  let next: string | undefined;
+  do {
+    const page = await listPage(s3, path, { Bucket: bucket, Prefix: prefix, ContinuationToken: next });
+    for (const { Key: key = "", Size, ETag, LastModified } of page.Contents ?? []) {
+      // A key that ends in "/" is a mark that consoles make for a folder.
+      if (key.endsWith("/") || !isWanted(key)) continue;
+      listed.push({ path: root + key, version: versionOf(Size, ETag, LastModified) });
+    }
+    next = page.NextContinuationToken;
+  } while (next !== undefined);
+  return listed;
+}
+
+function listPage(s3: S3, path: string, input: ConstructorParameters<typeof ListObjectsV2Command>[0]) {
+  return ask(s3, path, ({ signal }) => s3.client.send(new ListObjectsV2Command(input), { abortSignal: signal }));
+}
+
+/** A range in parts, each asked for by itself, into one array. */
+async function readRange(
+  s3: S3,
+  path: string,
+  [start, end]: readonly [number, number],
+  etag: string,
+): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(end - start);
+  const parts: Promise<void>[] = [];
+  for (let from = start; from < end; from += s3.partBytes) {
+    const to = Math.min(end, from + s3.partBytes);
+    parts.push(
+      ask(s3, path, (attempt) =>
+        readPart(s3, attempt, path, [from, to], etag, bytes.subarray(from - start, to - start)),
+      ),
+    );
+  }
+  await Promise.all(parts);
+  return bytes.buffer;
+}
+
+async function readPart(
+  { client }: S3,
+  { signal, progress }: Attempt,
+  path: string,
+  [start, end]: readonly [number, number],
+  etag: string,
+  into: Uint8Array,
+): Promise<void> {
+  const { bucket, key } = parseS3Path(path);
+  const range = { Range: `bytes=${start}-${end - 1}`, IfMatch: quoted(etag) };
+  let answer: GetObjectCommandOutput;
+  try {
+    answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...range }), { abortSignal: signal });
+  } catch (cause) {
+    // 416: it is so short now that the range is outside of it.
+    if (statusOf(cause) === 412 || statusOf(cause) === 416) throw changedWhileRead(path, "changed");
+    throw statusOf(cause) === 404 ? changedWhileRead(path, "was removed") : cause;
+  }
+  const body = answer.Body as Readable;
+  try {
+    // For servers that don't know If-Match.
+    if (bare(answer.ETag) !== etag) throw changedWhileRead(path, "changed");
+    await fill(into, addAbortSignal(signal, body), progress);
+  } finally {
+    body.destroy();
+  }
+}
+
+async function fill(into: Uint8Array, body: Readable, progress: () => void): Promise<void> {
+  let filled = 0;
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    progress();
+    if (filled + chunk.length > into.length)
+      throw new ShortBodyError(`more than the ${into.length} bytes asked for came`);
+    into.set(chunk, filled);
+    filled += chunk.length;
+  }
+  if (filled < into.length) throw new ShortBodyError(`${filled} of ${into.length} bytes came`);
+}
+
+async function putObject(s3: S3, path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string> {
+  const { bucket, key } = parseS3Path(path);
+  const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ...conditionOf(condition) });
+  const putOnce = async ({ signal }: Attempt): Promise<string> => {
+    try {
+      return bare((await s3.client.send(put, { abortSignal: signal })).ETag);
+    } catch (cause) {
+      // 409: another write with a condition is under way. 404: what was to be replaced is gone.
+      const isConflict = [409, 412].includes(statusOf(cause) ?? 0) || (statusOf(cause) === 404 && isKeyMissing(cause));
+      throw condition !== undefined && isConflict ? putConflict(path, condition) : cause;
+    }
+  };
+  // A conditional put whose answer was lost may have been done, and would then fail by its own work.
+  return ask(s3, path, putOnce, condition === undefined ? isTransient : isNotDone);
+}
+
+function isKeyMissing(cause: unknown): boolean {
+  return (cause as Error).name === "NoSuchKey";
+}
+
+function conditionOf(condition: PutCondition | undefined): {
+  readonly IfNoneMatch?: string;
+  readonly IfMatch?: string;
+} {
+  if (condition === undefined) return {};
+  return "ifAbsent" in condition ? { IfNoneMatch: "*" } : { IfMatch: quoted(condition.ifMatch) };
+}
+
+async function deleteObject(s3: S3, path: string): Promise<void> {
+  const { bucket, key } = parseS3Path(path);
+  const command = new DeleteObjectCommand({ Bucket: bucket, Key: key });
+  await ask(s3, path, ({ signal }) => s3.client.send(command, { abortSignal: signal }));
+}

@@ -1,0 +1,80 @@
+/**
+ * The server program for the tests that need a real S3: versitygw, which keeps objects as plain files, built by Go once
+ * for all runs into a folder outside the checkout. Where it can't be had the tests are skipped by name and reason; with
+ * CI=true that is a failure instead.
+ */
+
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { isExecutable, onPath } from "./program.ts";
+
+const VERSION = "1.8.0";
+const PACKAGE = `github.com/versity/versitygw/cmd/versitygw@v${VERSION}`;
+/** How long a build may take, ms; with empty caches on a busy machine of two cores it took seven minutes. */
+const BUILD_TIMEOUT_MS = 1_200_000;
+/** A lock older than this was left by a process that is gone, ms. */
+const LOCK_STALE_MS = BUILD_TIMEOUT_MS + 10_000;
+const LOCK_PAUSE_MS = 500;
+
+/** A server program, the address of a server that is there already, or why there is neither. */
+export type FoundS3 = { readonly program: string } | { readonly address: URL } | { readonly missing: string };
+
+/** HEADGATE_TEST_S3 (`http://key:secret@host:port`), else versitygw. Throws instead of telling what is missing when CI=true. */
+export async function findS3(): Promise<FoundS3> {
+  const address = process.env.HEADGATE_TEST_S3;
+  if (address !== undefined && address !== "") return { address: new URL(address) };
+  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const program = join(cache, `versitygw-${VERSION}`);
+  const onThePath = onPath("versitygw");
+  if (onThePath !== undefined) return { program: onThePath };
+  if (!isExecutable(program)) await alone(cache, () => build(cache, program));
+  if (isExecutable(program)) return { program };
+  const missing = "no S3: install Go (or versitygw), or name a server in HEADGATE_TEST_S3";
+  if (process.env.CI === "true") throw new Error(missing);
+  return { missing };
+}
+
+async function build(cache: string, program: string): Promise<void> {
+  const go = onPath("go");
+  if (go === undefined || isExecutable(program)) return;
+  const folder = mkdtempSync(join(cache, "versitygw-build-"));
+  try {
+    await new Promise<void>((done, fail) => {
+      const env = { ...process.env, GOBIN: folder };
+      const words = ["install", "-trimpath", "-ldflags=-s -w", PACKAGE];
+      execFile(go, words, { env, timeout: BUILD_TIMEOUT_MS }, (cause) => (cause === null ? done() : fail(cause)));
+    });
+    // At once, so that nobody finds half a program.
+    renameSync(join(folder, "versitygw"), program);
+  } catch {
+    // Told as missing.
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Test files run in processes of their own: one builds, the others wait. */
+async function alone(cache: string, work: () => Promise<void>): Promise<void> {
+  mkdirSync(cache, { recursive: true });
+  const lock = join(cache, "versitygw.lock");
+  while (!tryToLock(lock)) await pause(LOCK_PAUSE_MS);
+  try {
+    await work();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+function tryToLock(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    const ageMs = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (ageMs > LOCK_STALE_MS) rmSync(lock, { recursive: true, force: true });
+    return false;
+  }
+}
