@@ -86,7 +86,8 @@ export async function benchPredict(options: PredictOptions): Promise<BenchResult
   }
 }
 
-async function realAnswer({ url }: ServerUnderTest, entities: number): Promise<string> {
+/** What the gateway answers to the first of so many entities. Rejects when it is no prediction. */
+export async function realAnswer({ url }: ServerUnderTest, entities: number): Promise<string> {
   const list = Array.from({ length: entities }, (_, i) => ({ customer_id: i + 1 }));
   const response = await fetch(`${url}/predict`, {
     method: "POST",

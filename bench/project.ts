@@ -4,7 +4,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,6 +24,8 @@ export interface BenchProject {
   readonly environment: NodeJS.ProcessEnv;
   /** Runs a command of headgate to its end. Rejects with what it wrote when it fails. */
   run(...args: readonly string[]): Promise<CommandCost>;
+  /** The same with variables of its own over the project's environment. */
+  runWith(environment: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<CommandCost>;
   remove(): void;
 }
 
@@ -36,12 +38,24 @@ export interface CommandCost {
   readonly stdout: string;
 }
 
+/** How a project differs from the churn example. */
+export interface ProjectOptions {
+  /** Its online store's address; an LMDB of its own by default. */
+  readonly onlineStore?: string;
+  /** Its model's features come from five views of the customer, each like the example's one, in place of one. */
+  readonly hasFiveViews?: boolean;
+}
+
 /** Makes a project whose source file holds customers 1 … `customers`, an hour old; applies its definitions. */
-export async function makeProject(customers: number, nowMs: number): Promise<BenchProject> {
+export async function makeProject(
+  customers: number,
+  nowMs: number,
+  { onlineStore, hasFiveViews = false }: ProjectOptions = {},
+): Promise<BenchProject> {
   const directory = mkdtempSync(join(tmpdir(), "headgate-bench-"));
   const environment = {
     ...process.env,
-    HEADGATE_ONLINE_STORE: `lmdb:${join(directory, "online")}`,
+    HEADGATE_ONLINE_STORE: onlineStore ?? `lmdb:${join(directory, "online")}`,
     HEADGATE_PORT: "0",
     HEADGATE_HOST: "127.0.0.1",
     HEADGATE_ADMIN_TOKEN: "",
@@ -50,12 +64,15 @@ export async function makeProject(customers: number, nowMs: number): Promise<Ben
     directory,
     environment,
     run: (...args: readonly string[]) => runCommand([...args, "--project", directory], environment),
+    runWith: (own: NodeJS.ProcessEnv, ...args: readonly string[]) =>
+      runCommand([...args, "--project", directory], { ...environment, ...own }),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   });
   try {
     for (const part of ["headgate.config.ts", "features", "models"]) {
       cpSync(join(EXAMPLE, part), join(directory, part), { recursive: true });
     }
+    if (hasFiveViews) spreadOverFiveViews(directory);
     mkdirSync(join(directory, ".headgate"));
     const file = join(directory, ".headgate/customer_30d.parquet");
     await writeSnapshot({ file, rows: customers, eventMs: nowMs - HOUR_MS - HOUR_MS, seed: 1 });
@@ -65,6 +82,27 @@ export async function makeProject(customers: number, nowMs: number): Promise<Ben
     throw thrown;
   }
   return project;
+}
+
+/** The four inputs come from a view each; a fifth is read beside them. The project has a name of its own. */
+function spreadOverFiveViews(directory: string): void {
+  const rewrite = (file: string, change: (text: string) => string) =>
+    writeFileSync(join(directory, file), change(readFileSync(join(directory, file), "utf8")));
+  const fields = ["orders_30d", "aov_30d", "returns_rate_30d", "time_since_last_d", "orders_30d"];
+  rewrite("headgate.config.ts", (text) => text.replace('"churn"', '"churn_5_views"'));
+  rewrite("features/customer.ts", (text) => {
+    const [before, view] = /^([\s\S]*?)(export const customer30d[\s\S]*?\n}\);\n)/.exec(text)!.slice(1);
+    const views = fields.map((_, i) =>
+      view!.replace("customer30d", `customer${i}`).replace("customer_30d_features", `customer_${i}`),
+    );
+    const selected = fields.map((field, i) => `customer${i}.select("${field}")`);
+    return `${before}${views.join("\n")}\nexport const churn_v1 = featureService("churn_v1", [${selected.join(", ")}]);\n`;
+  });
+  rewrite("models/churn/model.json", (text) => {
+    const { examples: _, ...manifest } = JSON.parse(text) as Record<string, unknown>;
+    const inputs = { input: fields.slice(0, 4).map((field, i) => `customer_${i}:${field}`) };
+    return JSON.stringify({ ...manifest, inputs });
+  });
 }
 
 function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<CommandCost> {

@@ -8,14 +8,16 @@ import { parseJoinKey, sortedJoinKeys } from "./entity-key.ts";
 import type { FeatureView } from "./feature-view.ts";
 import { typeNames } from "./field.ts";
 import type { JsonValue } from "./json-value.ts";
+import type { MaterializedView, MaterializedViews } from "./materialized-view.ts";
 import type { EntityKeys } from "./reader.ts";
 import { type Registry, viewJoinKeys } from "./registry.ts";
+import { formatTimestampUs } from "./timestamp.ts";
 
-/** The registry as GET /features shows it. */
-export function describeFeatures(registry: Registry): JsonValue {
+/** The registry as GET /features shows it; `materialized` as far as it is known. */
+export function describeFeatures(registry: Registry, materialized?: MaterializedViews): JsonValue {
   return {
     fingerprint: registry.fingerprint,
-    feature_views: [...registry.views.values()].map(describeView),
+    feature_views: [...registry.views.values()].map((view) => describeView(view, materialized?.get(view.name))),
     on_demand_feature_views: [...registry.onDemandViews.values()].map((view) => ({
       name: view.name,
       inputs: view.inputs.map((input) => input.name),
@@ -30,8 +32,11 @@ export function describeFeatures(registry: Registry): JsonValue {
   };
 }
 
-/** A view as JSON. */
-export function describeView(view: FeatureView): { readonly [property: string]: JsonValue } {
+/** A view as JSON. When it was last materialized is null where it never was, and absent where that is not known. */
+export function describeView(
+  view: FeatureView,
+  materialized?: MaterializedView,
+): { readonly [property: string]: JsonValue } {
   return {
     name: view.name,
     entities: view.entities.map((entity) => entity.name),
@@ -40,7 +45,15 @@ export function describeView(view: FeatureView): { readonly [property: string]: 
     ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
     source: view.source === undefined ? null : view.source.path,
     stream: view.streams.map(({ topic }) => topic),
+    ...(materialized === undefined ? {} : lastMaterialized(materialized)),
     description: view.description,
+  };
+}
+
+function lastMaterialized({ success }: MaterializedView): { readonly [property: string]: JsonValue } {
+  return {
+    last_materialized_at: success === undefined ? null : formatTimestampUs(success.at_ms * 1_000),
+    materialized_to: success === undefined ? null : formatTimestampUs(success.end_us),
   };
 }
 

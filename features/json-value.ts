@@ -56,7 +56,11 @@ export function toJson(type: FieldType, value: FeatureValue): JsonValue {
 export function writeJson(value: JsonValue): string {
   if (typeof value === "number") return writeNumber(value);
   if (typeof value === "bigint") return value.toString();
-  if (Array.isArray(value)) return `[${value.map(writeJson).join(",")}]`;
+  if (Array.isArray(value)) {
+    let text = "[";
+    for (let i = 0; i < value.length; i++) text += i === 0 ? writeJson(value[i]) : `,${writeJson(value[i])}`;
+    return `${text}]`;
+  }
   if (typeof value === "object" && value !== null) {
     const members = Object.entries(value).filter(([, member]) => member !== undefined);
     return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${writeJson(member)}`).join(",")}}`;

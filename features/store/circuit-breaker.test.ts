@@ -33,6 +33,7 @@ function breakable() {
     scan: (...scanned) => memory.scan(...scanned),
     subscribe: (listener) => memory.subscribe(listener),
     sweep: (nowMs) => memory.sweep(nowMs),
+    history: () => memory.history(),
     ping: () => {
       remote.pings++;
       return answer(() => undefined);

@@ -66,6 +66,7 @@ export function createCircuitBreaker(remote: OnlineStore, options: CircuitBreake
     }),
     subscribe: (listener) => remote.subscribe(listener),
     sweep: async (nowMs) => circuit.call(() => remote.sweep(nowMs)),
+    history: async () => circuit.call(() => remote.history()),
     ping: () => remote.ping(),
     close: async () => {
       circuit.close();

@@ -91,3 +91,8 @@ function refuseDamage(directory: string): void {
     `${nameOf(directory)} is damaged: its ${DATA_FILE} ${flaw}. ${START_ANEW}`,
   );
 }
+
+/** The error of a store that cannot be used any more; `what` ends its sentence. */
+export function lmdbUnreachable(directory: string, what: string): HeadgateError {
+  return new HeadgateError("STORE_UNREACHABLE", `The online store lmdb:${directory} ${what}`);
+}

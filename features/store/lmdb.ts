@@ -17,10 +17,9 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { HeadgateError } from "../../errors.ts";
 import { compareRows } from "../row-order.ts";
 import { lmdbControl } from "./lmdb-control.ts";
-import { DATA_FILE, lmdbFailure, prepareLmdbDirectory } from "./lmdb-file.ts";
+import { DATA_FILE, lmdbFailure, lmdbUnreachable, prepareLmdbDirectory } from "./lmdb-file.ts";
 import {
   EXPIRY_BYTES,
   FIRST_KEY,
@@ -189,6 +188,11 @@ class LmdbStore implements OnlineStore {
     return removed;
   }
 
+  /** What is acknowledged is on the disk. */
+  async history(): Promise<string> {
+    return this.#fresh(() => "lmdb");
+  }
+
   /** Fails too when the folder was deleted or replaced: who has it open could read the old rows for ever. */
   async ping(): Promise<void> {
     const file = this.#fresh(() => {
@@ -196,7 +200,7 @@ class LmdbStore implements OnlineStore {
       return statSync(join(this.#directory, DATA_FILE), { throwIfNoEntry: false });
     });
     if (file?.ino === this.#fileNumber) return;
-    throw unreachable(this.#directory, "was deleted or replaced while it was open. Start this process again.");
+    throw lmdbUnreachable(this.#directory, "was deleted or replaced while it was open. Start this process again.");
   }
 
   async close(): Promise<void> {
@@ -221,7 +225,7 @@ class LmdbStore implements OnlineStore {
   }
 
   #attempt<T>(work: () => T): T {
-    if (!this.#isOpen) throw unreachable(this.#directory, "has been closed.");
+    if (!this.#isOpen) throw lmdbUnreachable(this.#directory, "has been closed.");
     try {
       return work();
     } catch (cause) {
@@ -290,8 +294,4 @@ class LmdbStore implements OnlineStore {
     const isStillDue = (stored: Buffer | undefined) => stored !== undefined && isDue(stored, nowMs);
     return keys.filter((key) => isStillDue(this.#rows.getBinaryFast(key)) && this.#rows.removeSync(key)).length;
   }
-}
-
-function unreachable(directory: string, what: string): HeadgateError {
-  return new HeadgateError("STORE_UNREACHABLE", `The online store lmdb:${directory} ${what}`);
 }

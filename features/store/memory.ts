@@ -119,6 +119,11 @@ class MemoryStore implements OnlineStore {
     });
   }
 
+  /** What is lost with the process is all of it, and the writer with it. */
+  async history(): Promise<string> {
+    return this.#whenOpen(() => "memory");
+  }
+
   async ping(): Promise<void> {
     this.#whenOpen(() => undefined);
   }

@@ -111,6 +111,11 @@ export interface OnlineStore {
   subscribe(listener: InvalidationListener): InvalidationSubscription;
   /** Collects rows past their expiry where the server does not do so itself; returns how many it removed. */
   sweep(nowMs: number): Promise<number>;
+  /**
+   * A text that changes whenever acknowledged writes may have been lost, so that whoever can write them again should: a
+   * server restarted, a replica took its place. It may change for less. Always the same where no write is lost so.
+   */
+  history(): Promise<string>;
   /** Resolves when the store answers; the readiness probe. */
   ping(): Promise<void>;
   close(): Promise<void>;

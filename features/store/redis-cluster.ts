@@ -36,6 +36,8 @@ export async function openRedisCluster(address: RedisAddress, waits: RedisWaits)
   const client = new Cluster([...address.hosts], {
     redisOptions: options,
     enableOfflineQueue: false,
+    // A cluster that has lost a master serves the slots of the others.
+    enableReadyCheck: false,
     maxRedirections: REDIRECTIONS_MAX,
     // Only who sends a call knows whether it may be sent twice.
     retryDelayOnFailover: 0,
@@ -83,10 +85,12 @@ class RedisCluster implements RedisDeployment {
     });
   }
 
-  /** Resolves when every master can be sent commands. */
+  /** Resolves when the masters can be sent commands, or all but those that are away. */
   async connected(): Promise<void> {
     await firstReady(this.#client, this.#reconnection, this.waits.connectMs);
-    await Promise.all(this.#client.nodes("master").map((node) => node.ping()));
+    const pings = await Promise.allSettled(this.#client.nodes("master").map((node) => node.ping()));
+    if (pings.some(({ status }) => status === "fulfilled")) return;
+    throw pings.find((ping) => ping.status === "rejected")?.reason ?? slotNotServed();
   }
 
   ready(): Promise<void> | undefined {
@@ -151,6 +155,7 @@ class RedisCluster implements RedisDeployment {
     const id = idOf(node);
     const send = (command: Command) => node.sendCommand(command) as Promise<unknown>;
     this.#nodes.set(id, Object.freeze({ id, node, send }));
+    handleAsking(node);
     // The first command to it shall not wait for the connection.
     if (!node.options.readOnly && node.status === "wait") node.connect().catch(() => {});
   }
@@ -222,6 +227,19 @@ async function askSlots(
     if (error) throw error;
     return answer;
   });
+}
+
+/**
+ * The client sends ASKING ahead of a command whose slot is on the move and looks at its answer no more: were the
+ * connection lost then, that rejection would be nobody's and end this process. The command itself is rejected too.
+ */
+function handleAsking(node: Redis): void {
+  const asking = node.asking.bind(node) as () => Promise<"OK">;
+  node.asking = () => {
+    const answer = asking();
+    answer.catch(() => {});
+    return answer;
+  };
 }
 
 function idOf({ options }: Redis): string {

@@ -111,16 +111,24 @@ export function sharesOf<Item, Kind>(
 ): readonly Share<Item, Kind>[] {
   const shares: Share<Item, Kind>[] = [];
   const byMaster = new Map<RedisMaster | undefined, Map<Kind, Share<Item, Kind>>>();
+  let last: Share<Item, Kind> | undefined;
   for (const item of items) {
     const master = deployment.masterOf(keyOf(item));
     const kind = kindOf(item);
+    // Mostly all are of one master and kind.
+    if (last !== undefined && last.master === master && last.kind === kind) {
+      last.items.push(item);
+      continue;
+    }
     const byKind = byMaster.get(master) ?? new Map<Kind, Share<Item, Kind>>();
     const share = byKind.get(kind);
     if (share !== undefined) {
       share.items.push(item);
+      last = share;
       continue;
     }
     const first = { master, kind, items: [item] };
+    last = first;
     shares.push(first);
     byMaster.set(master, byKind.set(kind, first));
   }

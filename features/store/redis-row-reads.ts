@@ -11,6 +11,7 @@ import type { EntityRows, ReadRequest, StoredRow } from "./online-store.ts";
 import { CommandWriter, EncodedCommand } from "./redis-command.ts";
 import { RESEND_PAUSE_MS, type RedisDeployment, type RedisMaster, RetrySpan, sharesOf } from "./redis-deployment.ts";
 import { canPass, redisFailure, slotNotServed } from "./redis-failure.ts";
+import { publishRoundTrip } from "./redis-round-trip.ts";
 import { READ_ROWS, withScript } from "./redis-script.ts";
 
 /** The most rows of one script call. It bounds for how long the server serves nobody else: some 2 µs a row. */
@@ -41,11 +42,14 @@ export class RowReads {
   readonly #deployment: RedisDeployment;
   readonly #prefix: string;
   readonly #callRows: number;
+  readonly #now: (() => number) | undefined;
   readonly #writer = new CommandWriter();
   /** What this turn has asked for so far. */
   #turn: Wanted[] = [];
 
-  constructor(deployment: RedisDeployment, prefix: string, callRows: number) {
+  /** `now` is a monotonic clock, ms; without it round trips are not told. */
+  constructor(deployment: RedisDeployment, prefix: string, callRows: number, now: (() => number) | undefined) {
+    this.#now = now;
     this.#deployment = deployment;
     this.#prefix = prefix;
     this.#callRows = callRows;
@@ -105,8 +109,10 @@ export class RowReads {
     let found: readonly (Buffer | null | Error)[];
     try {
       const bytes = this.#encoded(fields, wanted);
+      const sentMs = this.#now?.();
       const send = () => master.send(new EncodedCommand("evalsha_ro", bytes));
       found = (await withScript(master, READ_ROWS, send)) as typeof found;
+      if (sentMs !== undefined) publishRoundTrip("read", this.#now!() - sentMs);
     } catch (thrown) {
       return this.#again(wanted, span, thrown);
     }

@@ -9,13 +9,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "ioredis";
 import { HeadgateError } from "../../errors.ts";
 import type { RowWrite, WriteOutcome } from "./online-store.ts";
+import { CallSize } from "./redis-call-size.ts";
 import { CommandWriter, EncodedCommand } from "./redis-command.ts";
 import { RESEND_PAUSE_MS, type RedisDeployment, type RedisMaster, RetrySpan, sharesOf } from "./redis-deployment.ts";
 import { canPass, redisFailure, slotNotServed } from "./redis-failure.ts";
+import { publishRoundTrip } from "./redis-round-trip.ts";
 import { WRITE_ROWS, withScript } from "./redis-script.ts";
 
-/** The most rows of one script call: some 1 ms for which the server serves nobody else. More load hardly quicker. */
-export const DEFAULT_WRITE_CALL_ROWS = 250;
+/** The most rows of one script call, for which the server serves nobody else; see redis-call-size.ts for how many it is. */
+export const DEFAULT_WRITE_CALL_ROWS = 2_048;
 /** The most bytes of rows of one script call; a larger row goes alone. It bounds the same wait where rows are large. */
 export const DEFAULT_WRITE_CALL_BYTES = 262_144;
 /** Calls under way at once to a server by one batch: the next is written while the server runs one. It bounds memory. */
@@ -31,6 +33,10 @@ export interface RowWritesOptions {
   readonly minReplicas: number;
   /** See DEFAULT_REPLICA_WAIT_MS. */
   readonly replicaWaitMs: number;
+  /** See DEFAULT_WRITE_TARGET_MS. */
+  readonly targetMs: number;
+  /** Monotonic clock, ms; without it calls keep the size of the first. */
+  readonly now: (() => number) | undefined;
 }
 
 const OUTCOMES: Readonly<Record<string, WriteOutcome>> = { w: "written", e: "equal", s: "stale" };
@@ -49,6 +55,7 @@ export class RowWrites {
   readonly #prefix: string;
   readonly #options: RowWritesOptions;
   readonly #writer = new CommandWriter();
+  readonly #callSizes = new WeakMap<RedisMaster, CallSize>();
 
   constructor(deployment: RedisDeployment, prefix: string, options: RowWritesOptions) {
     this.#deployment = deployment;
@@ -96,11 +103,12 @@ export class RowWrites {
     share: readonly number[],
     span: RetrySpan | undefined,
   ): Promise<void> {
+    const size = this.#callSizeOf(master);
     let next = 0;
     const sendSome = async () => {
       while (next < share.length && !batch.hasFailed) {
         const from = next;
-        next = this.#callEnd(batch, share, from);
+        next = this.#callEnd(batch, share, from, size.rows);
         await this.#call(batch, master, share.slice(from, next), span);
       }
     };
@@ -112,8 +120,17 @@ export class RowWrites {
     }
   }
 
-  #callEnd({ rows }: Batch, share: readonly number[], from: number): number {
-    const last = Math.min(share.length, from + this.#options.callRows);
+  #callSizeOf(master: RedisMaster): CallSize {
+    let size = this.#callSizes.get(master);
+    if (size === undefined) {
+      size = new CallSize(this.#options.callRows, this.#options.targetMs);
+      this.#callSizes.set(master, size);
+    }
+    return size;
+  }
+
+  #callEnd({ rows }: Batch, share: readonly number[], from: number, callRows: number): number {
+    const last = Math.min(share.length, from + callRows);
     let bytes = rows[share[from]!]!.bytes.length;
     let end = from + 1;
     for (; end < last; end++) {
@@ -133,7 +150,7 @@ export class RowWrites {
     try {
       const bytes = this.#encoded(batch, places);
       letters = await withScript(master, WRITE_ROWS, async () => {
-        const answer = master.send(new EncodedCommand("evalsha", bytes));
+        const answer = this.#timed(master, places.length, master.send(new EncodedCommand("evalsha", bytes)));
         // Sent right behind, so that no other connection can have taken the first one's place between them.
         const [outcome] = await Promise.all([answer, this.#options.minReplicas > 0 && this.#replicated(master)]);
         return String(outcome);
@@ -141,14 +158,25 @@ export class RowWrites {
     } catch (thrown) {
       return this.#again(batch, places, span, thrown);
     }
-    await Promise.all(
-      places.map((place, i) => {
-        const outcome = OUTCOMES[letters[i]!];
-        if (outcome === undefined) return this.#writeAlone(batch, place, span);
-        batch.outcomes[place] = outcome;
-        return undefined;
-      }),
-    );
+    const alone: Promise<void>[] = [];
+    for (let i = 0; i < places.length; i++) {
+      const outcome = OUTCOMES[letters[i]!];
+      if (outcome !== undefined) batch.outcomes[places[i]!] = outcome;
+      else alone.push(this.#writeAlone(batch, places[i]!, span));
+    }
+    if (alone.length > 0) await Promise.all(alone);
+  }
+
+  async #timed<T>(master: RedisMaster, rows: number, answer: Promise<T>): Promise<T> {
+    const { now, minReplicas } = this.#options;
+    if (now === undefined) return answer;
+    const sentMs = now();
+    const answered = await answer;
+    const answeredMs = now();
+    publishRoundTrip("write", answeredMs - sentMs);
+    // Where replicas are waited for, the time is theirs and smaller calls would only wait more often.
+    if (minReplicas === 0) this.#callSizeOf(master).answered(rows, sentMs, answeredMs);
+    return answered;
   }
 
   #encoded({ rows }: Batch, places: readonly number[]): Buffer {

@@ -54,14 +54,23 @@ for i = 1, #keys do
 end
 return rows`);
 
-/** Sets the expiry of a key: the latest of its rows', never shortened, never in the past; '' keeps it for ever. */
+/**
+ * Sets the expiry of a key: the latest of its rows', never shortened, never in the past; '' keeps it for ever. Rows of a
+ * load mostly have one expiry, so the last one is remembered.
+ */
 const KEEP_UNTIL = `
 local call = redis.call
 local time = call('TIME')
 local soonest = time[1] * 1000 + ${LEAST_LIFE_MS}
+local given, due
 local function keep_until(key, fields_added, expire_at)
   if expire_at == '' then return call('PERSIST', key) end
-  if tonumber(expire_at) < soonest then expire_at = string.format('%.0f', soonest) end
+  if expire_at == given then expire_at = due
+  else
+    given, due = expire_at, expire_at
+    if tonumber(expire_at) < soonest then due = string.format('%.0f', soonest) end
+    expire_at = due
+  end
   if fields_added == 1 and call('HLEN', key) == 1 then return call('PEXPIREAT', key, expire_at) end
   call('PEXPIREAT', key, expire_at, 'GT')
 end`;

@@ -32,8 +32,12 @@ const SCHEMES: Readonly<Record<string, string>> = {
  * memory for nothing. `shown` is the store's address without secrets.
  */
 export async function checkServers(shown: string, mode: string, masters: readonly RedisMaster[]): Promise<void> {
-  const limits = await Promise.all(masters.map((master) => checkServer(shown, mode, master)));
-  const limit = Math.min(...limits);
+  const checks = await Promise.allSettled(masters.map((master) => checkServer(shown, mode, master)));
+  const refusals = checks.flatMap((check) => (check.status === "rejected" ? [check.reason as unknown] : []));
+  // A master of several that does not answer is checked by nobody; one that is unfit is told whatever the others are.
+  const unfit = refusals.find((refusal) => refusal instanceof HeadgateError);
+  if (unfit !== undefined || refusals.length === checks.length) throw unfit ?? refusals[0] ?? new Error("no master");
+  const limit = Math.min(...checks.flatMap((check) => (check.status === "fulfilled" ? [check.value] : [])));
   if (limit >= LISTPACK_VALUE_BYTES || !storeWarning.hasSubscribers) return;
   storeWarning.publish({
     message: `The online store ${shown} has hash-max-listpack-value ${limit}: an entity with a row above it takes about twice the memory. Set it to ${LISTPACK_VALUE_BYTES} (CONFIG SET hash-max-listpack-value ${LISTPACK_VALUE_BYTES}, and in redis.conf).`,

@@ -60,7 +60,7 @@ describe.skipIf("missing" in found)("memory, LMDB and Redis", () => {
   });
   afterAll(() => Promise.all(stores.map((store) => store.close())));
 
-  it("tell the same of the same writes and end with the same rows", async () => {
+  it("tell the same of the same writes and end with the same rows", { timeout: 90_000 }, async () => {
     const property = fc.asyncProperty(BATCHES, async (batches) => {
       const run = randomUUID();
       const told = await Promise.all(stores.map((store) => tell(store, run, batches)));

@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
-import { englishCollation, findRedis, findValkey, type RedisServer, startRedis } from "../../test/harness/redis.ts";
+import {
+  englishCollation,
+  findRedis,
+  findValkey,
+  GIVEN_REDIS,
+  givenOrStartedRedis,
+  type RedisServer,
+  startRedis,
+} from "../../test/harness/redis.ts";
 import { describeOnlineStore } from "./conformance.ts";
 import type { OnlineStore } from "./online-store.ts";
 import { openRedisStore, type RedisStoreOptions } from "./redis.ts";
@@ -8,7 +16,6 @@ import { readBytes, rowBytes, rowWrite, textOf } from "./test-fixtures/rows.ts";
 
 const found = findRedis();
 const program = "program" in found ? found.program : "";
-const given = process.env.HEADGATE_TEST_REDIS;
 
 /** The conformance suite, each store on a prefix of its own. */
 function conforms(name: string, url: () => string): void {
@@ -23,10 +30,10 @@ function conforms(name: string, url: () => string): void {
   });
 }
 
-describe.skipIf("missing" in found && given === undefined)("redis", () => {
-  let url = given ?? "";
+describe.skipIf("missing" in found && GIVEN_REDIS === undefined)("redis", () => {
+  let url = "";
   beforeAll(async () => {
-    if (given === undefined) url = (await startRedis(program)).url;
+    url = (await givenOrStartedRedis(program)).url;
   });
   conforms("redis", () => url);
 });

@@ -22,6 +22,7 @@ import type {
   WriteOutcome,
 } from "./online-store.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
+import { DEFAULT_WRITE_TARGET_MS } from "./redis-call-size.ts";
 import { openRedisCluster } from "./redis-cluster.ts";
 import {
   DEFAULT_CONNECT_MS,
@@ -32,6 +33,7 @@ import {
   untilAnswered,
 } from "./redis-deployment.ts";
 import { redisClosed, redisFailure } from "./redis-failure.ts";
+import { readRedisHistory } from "./redis-history.ts";
 import { DEFAULT_READ_CALL_ROWS, REDIS_TIER, RowReads } from "./redis-row-reads.ts";
 import {
   DEFAULT_REPLICA_WAIT_MS,
@@ -66,6 +68,10 @@ export interface RedisStoreOptions extends Partial<RedisWaits> {
   readonly writeCallRows?: number;
   /** See DEFAULT_WRITE_CALL_BYTES. */
   readonly writeCallBytes?: number;
+  /** See DEFAULT_WRITE_TARGET_MS. */
+  readonly writeTargetMs?: number;
+  /** Monotonic clock, ms, by which round trips are told and write calls sized; without it they are neither. */
+  readonly now?: () => number;
 }
 
 /**
@@ -119,12 +125,14 @@ class RedisStore implements OnlineStore {
     this.#reads = reads;
     this.#writes = writes;
     this.#tracking = options.tracking;
-    this.#rowReads = new RowReads(reads, this.#prefix, options.readCallRows ?? DEFAULT_READ_CALL_ROWS);
+    this.#rowReads = new RowReads(reads, this.#prefix, options.readCallRows ?? DEFAULT_READ_CALL_ROWS, options.now);
     this.#rowWrites = new RowWrites(writes, this.#prefix, {
       callRows: options.writeCallRows ?? DEFAULT_WRITE_CALL_ROWS,
       callBytes: options.writeCallBytes ?? DEFAULT_WRITE_CALL_BYTES,
       minReplicas: options.minReplicas ?? 0,
       replicaWaitMs: options.replicaWaitMs ?? DEFAULT_REPLICA_WAIT_MS,
+      targetMs: options.writeTargetMs ?? DEFAULT_WRITE_TARGET_MS,
+      now: options.now,
     });
     this.tiers = Object.freeze([
       Object.freeze({ name: REDIS_TIER, read: (requests) => this.read(requests) } as StoreTier),
@@ -181,6 +189,11 @@ class RedisStore implements OnlineStore {
   async sweep(): Promise<number> {
     this.#assertOpen();
     return 0;
+  }
+
+  async history(): Promise<string> {
+    this.#assertOpen();
+    return untilAnswered(this.#reads, () => readRedisHistory(this.#reads));
   }
 
   async ping(): Promise<void> {

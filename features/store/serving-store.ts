@@ -37,7 +37,7 @@ export async function openServingStore(url: string, options: ServingStoreOptions
   if (!isRemote(url)) return { store: await openOnlineStore(url, options), memory: undefined, breaker: undefined };
   const { clock: now, random, heartbeatIntervalMs, heartbeatTimeoutMs, cacheBytes } = options;
   const tracking = { heartbeatIntervalMs, heartbeatTimeoutMs, now, random };
-  const redis = { ...options.redis, ...(cacheBytes > 0 ? { tracking } : {}) };
+  const redis = { ...options.redis, now, ...(cacheBytes > 0 ? { tracking } : {}) };
   const remote = await openOnlineStore(url, { ...options, redis });
   const breaker = createCircuitBreaker(remote, {
     failuresMax: options.breakerFailures,

@@ -185,6 +185,10 @@ class LruStore implements TieredStore {
     return this.#remote.sweep(nowMs);
   }
 
+  history(): Promise<string> {
+    return this.#remote.history();
+  }
+
   ping(): Promise<void> {
     return this.#remote.ping();
   }

