@@ -4,21 +4,35 @@ import { type Context, Hono } from "hono";
 import { excerpt, HeadgateError } from "../errors.ts";
 import { describeFeatures, entityOfQuery, findView } from "../features/catalog.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { MaterializedViews } from "../features/materialized-view.ts";
 import { inspectRow } from "../features/row-inspection.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
 import { findModel } from "../models/alias.ts";
-import { requireAdmin } from "./authorization.ts";
+import { requireAdmin, requireAdminToken } from "./authorization.ts";
 import { type DocsAssets, docsPage } from "./docs-page.ts";
-import { problemResponse } from "./error-response.ts";
+import { problemAnswer } from "./error-response.ts";
 import { checkReadiness, type HealthOptions } from "./health.ts";
+import { toResponse } from "./http-answer.ts";
 import { describeModel } from "./model-control.ts";
 import { openApiDocument } from "./openapi.ts";
-import { createPredict, type PredictOptions, requestIdOf } from "./predict.ts";
+import { type Predict, requestIdOf } from "./predict.ts";
+import { parseBody } from "./predict-request.ts";
+import { predictByFetch } from "./predict-route.ts";
+import { readJsonText } from "./request-body.ts";
+import type { WriteRows } from "./row-write.ts";
 
 /** What the routes need. */
-export interface AppOptions extends PredictOptions, HealthOptions {
+export interface AppOptions extends HealthOptions {
+  readonly predict: Predict;
+  readonly writeRows: WriteRows;
+  readonly maxBodyBytes: number;
+  readonly adminToken: string;
+  /** Epoch ms. */
+  readonly now: () => number;
   readonly schemas: StoredSchemas;
   readonly docsAssets: DocsAssets;
+  /** When each view was last materialized, as far as it is known. */
+  readonly materialized: () => Promise<MaterializedViews>;
   /** The package's. */
   readonly version: string;
   /** The metrics in Prometheus' text form. */
@@ -27,18 +41,24 @@ export interface AppOptions extends PredictOptions, HealthOptions {
 
 /** The gateway as a fetch handler. */
 export function createApp(options: AppOptions): Hono {
-  const { adminToken, docsAssets, models, now, registry, schemas, store } = options;
+  const { adminToken, docsAssets, materialized, models, now, registry, schemas, store } = options;
   const app = new Hono();
   const admin = (c: Context, why: string) => requireAdmin(adminToken, c.req.header("authorization"), why);
   const routes: Readonly<Record<string, (c: Context) => Response | Promise<Response>>> = {
-    "POST /predict": createPredict(options),
+    "POST /predict": predictByFetch(options.predict, options.maxBodyBytes),
 
-    "GET /features": () => json(describeFeatures(registry)),
+    "GET /features": async () => json(describeFeatures(registry, await materialized())),
     "GET /features/:view": async (c) => {
       admin(c, "The feature-debug view shows people's data");
       const view = findView(registry, c.req.param("view")!);
       const row = await inspectRow(store, schemas, view, entityOfQuery(view, queryOf(c)), now());
       return json(row as unknown as JsonValue);
+    },
+
+    "POST /features/:view/rows": async (c) => {
+      requireAdminToken(adminToken, c.req.header("authorization"), "POST /features/{view}/rows");
+      const body = parseBody(await readJsonText(c.req, options.maxBodyBytes));
+      return json(await options.writeRows(c.req.param("view")!, body));
     },
 
     "GET /models": () => json({ models: models.list().map(describeModel) }),
@@ -99,7 +119,7 @@ function json(body: JsonValue, status = 200): Response {
 }
 
 function problem(c: Context, thrown: unknown): Response {
-  return problemResponse(thrown, requestIdOf(c.req.header("x-request-id")));
+  return toResponse(problemAnswer(thrown, requestIdOf(c.req.header("x-request-id"))));
 }
 
 function methodNotAllowed(c: Context, methods: readonly string[]): Response {

@@ -1,4 +1,4 @@
-/** Who may make admin calls and see people's data: whoever carries the admin token, where one is set. */
+/** Who may see people's data and make admin calls: whoever carries the admin token. */
 
 import { timingSafeEqual } from "node:crypto";
 import { HeadgateError } from "../errors.ts";
@@ -16,6 +16,20 @@ export function requireAdmin(adminToken: string, authorization: string | undefin
   if (!sameText(given, adminToken)) {
     throw new HeadgateError("FORBIDDEN", `The token sent is not this gateway's admin token (HEADGATE_ADMIN_TOKEN).`);
   }
+}
+
+/**
+ * Checks the header for a call that changes something: without an admin token such calls are off, for there is nobody
+ * whom they could be allowed to. `what` names the call. Throws UNAUTHENTICATED or FORBIDDEN.
+ */
+export function requireAdminToken(adminToken: string, authorization: string | undefined, what: string): void {
+  if (adminToken === "") {
+    throw new HeadgateError(
+      "FORBIDDEN",
+      `${what} is off: set HEADGATE_ADMIN_TOKEN, restart, and send it as a bearer token.`,
+    );
+  }
+  requireAdmin(adminToken, authorization, `${what} is for who has the admin token`);
 }
 
 /** Compares in a time that does not tell how much of the token was right. */

@@ -5,6 +5,7 @@
 
 import { channel } from "node:diagnostics_channel";
 import { ERRORS, HeadgateError } from "../errors.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 
 /** Published for every failure that errors.ts did not foresee: `{ requestId, cause }`. */
 const unexpected = channel("headgate:unexpected");
@@ -12,8 +13,8 @@ const unexpected = channel("headgate:unexpected");
 /** How long a client should wait before it tries a retriable answer again, seconds. */
 const RETRY_AFTER_SECONDS = "1";
 
-/** The response for whatever was thrown. */
-export function problemResponse(thrown: unknown, requestId: string): Response {
+/** The answer to whatever was thrown. */
+export function problemAnswer(thrown: unknown, requestId: string): HttpAnswer {
   const error = asHeadgateError(thrown, requestId);
   const { status, sentence, retriable } = ERRORS[error.code];
   const body = {
@@ -24,10 +25,10 @@ export function problemResponse(thrown: unknown, requestId: string): Response {
     code: error.code,
     request_id: requestId,
   };
-  const headers: Record<string, string> = { "content-type": "application/problem+json", "x-request-id": requestId };
-  if (status === 401) headers["www-authenticate"] = "Bearer";
-  if (retriable && (status === 503 || status === 429)) headers["retry-after"] = RETRY_AFTER_SECONDS;
-  return new Response(JSON.stringify(body), { status, headers });
+  const headers = ["content-type", "application/problem+json", "x-request-id", requestId];
+  if (status === 401) headers.push("www-authenticate", "Bearer");
+  if (retriable && (status === 503 || status === 429)) headers.push("retry-after", RETRY_AFTER_SECONDS);
+  return { status, headers, body: JSON.stringify(body) };
 }
 
 function asHeadgateError(thrown: unknown, requestId: string): HeadgateError {

@@ -3,15 +3,16 @@
  * everything it has accepted. Everything that can be wrong is found before the port is opened.
  */
 
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import { serve } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import type { Config } from "../config.ts";
 import { HeadgateError } from "../errors.ts";
 import { type AppliedRegistry, readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
+import { materializedReader } from "../features/materialized-view.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
@@ -24,6 +25,9 @@ import { startTelemetry, type Telemetry } from "../telemetry.ts";
 import { createApp } from "./app.ts";
 import { openDocsAssets } from "./docs-page.ts";
 import { createModelJoin } from "./joined-model.ts";
+import { createPredict } from "./predict.ts";
+import { predictAtOnce } from "./predict-route.ts";
+import { createRowWrite } from "./row-write.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -106,31 +110,42 @@ async function listen({ config, registry, applied, serving, models, telemetry, n
   const join = createModelJoin(store, schemas, registry, memory);
   // Plans are compiled here, so that no first request pays for it.
   for (const { stable } of models.list()) if (stable !== undefined) join(stable);
+  const loaded = [...registry.views.values()].filter(({ source }) => source !== undefined);
+  const materialized = materializedReader({ control: store.control, views: loaded.map(({ name }) => name), now });
+  telemetry.watchMaterialized(materialized);
+  const { adminToken, deadline: deadlineMs, maxBodyBytes, maxEntities } = config;
+  const clock = () => performance.now();
+  const predict = createPredict({ models, join, adminToken, maxEntities, deadlineMs, now, clock });
+  const writeRows = createRowWrite({
+    store,
+    registry,
+    applied,
+    maxEntities,
+    maxFutureMs: config.maxFuture,
+    expiryGraceMs: config.expiryGrace,
+    now,
+  });
   const app = createApp({
     store,
     schemas,
     registry,
     applied,
     models,
-    join,
+    predict,
+    writeRows,
     memory,
+    materialized,
     isDraining: () => draining,
-    adminToken: config.adminToken,
-    maxEntities: config.maxEntities,
-    maxBodyBytes: config.maxBodyBytes,
-    deadlineMs: config.deadline,
+    adminToken,
+    maxBodyBytes,
     now,
-    clock: () => performance.now(),
     docsAssets: openDocsAssets(),
     version: packageManifest().version,
     metricsText: () => telemetry.metricsText(),
   });
-  const server = serve({
-    fetch: app.fetch,
-    hostname: config.host,
-    port: config.port,
-    serverOptions: RECEIVING,
-  }) as Server;
+  const hono = getRequestListener(app.fetch, { hostname: config.host });
+  const server = createServer(RECEIVING, predictAtOnce(predict, maxBodyBytes, hono));
+  server.listen(config.port, config.host);
   await opened(server, config);
   const sweeping = setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval);
   sweeping.unref();

@@ -5,9 +5,8 @@
 
 import { ERRORS, type ErrorCode } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
+import { type JsonObject, PREDICT_RESPONSE, PROBLEM, WRITE_ROWS_REQUEST } from "./openapi-schemas.ts";
 import { predictRequestJsonSchema } from "./predict-request.ts";
-
-type JsonObject = { readonly [key: string]: JsonValue };
 
 const PREDICT_CODES: readonly ErrorCode[] = [
   "BODY_NOT_JSON",
@@ -68,6 +67,7 @@ export function openApiDocument(version: string): JsonObject {
           responses: problems(DEBUG_CODES),
         }),
       },
+      "/features/{view}/rows": { post: writeRowsOperation() },
       "/models": { get: operation("List models", "models", {}) },
       "/models/{name}": {
         get: operation("One model: versions, states, service", "models", {
@@ -88,7 +88,12 @@ export function openApiDocument(version: string): JsonObject {
       },
     },
     components: {
-      schemas: { PredictRequest: predictRequestJsonSchema(), PredictResponse: PREDICT_RESPONSE, Problem: PROBLEM },
+      schemas: {
+        PredictRequest: predictRequestJsonSchema(),
+        PredictResponse: PREDICT_RESPONSE,
+        WriteRowsRequest: WRITE_ROWS_REQUEST,
+        Problem: PROBLEM,
+      },
       securitySchemes: {
         adminToken: { type: "http", scheme: "bearer", description: "HEADGATE_ADMIN_TOKEN, where it is set." },
       },
@@ -122,6 +127,49 @@ function predictOperation(): JsonObject {
   };
 }
 
+const WRITE_ROWS_CODES: readonly ErrorCode[] = [
+  "BODY_NOT_JSON",
+  "REQUEST_ABORTED",
+  "UNAUTHENTICATED",
+  "FORBIDDEN",
+  "VIEW_NOT_FOUND",
+  "REGISTRY_NOT_APPLIED",
+  "BODY_TOO_LARGE",
+  "TOO_MANY_ENTITIES",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "ROWS_INVALID",
+  "INTERNAL",
+  "STORE_UNREACHABLE",
+  "STORE_UNWRITABLE",
+];
+
+function writeRowsOperation(): JsonObject {
+  return {
+    ...operation("Write rows of a feature view, newest wins", "features", {
+      security: [{ adminToken: [] }],
+      responses: problems(WRITE_ROWS_CODES),
+    }),
+    parameters: [parameter("view", "path", "The feature view's name.", "customer_30d_features")],
+    requestBody: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: { $ref: "#/components/schemas/WriteRowsRequest" },
+          example: {
+            rows: [
+              {
+                entity: { customer_id: 17 },
+                values: { orders_30d: 4, aov_30d: 49.5, returns_rate_30d: 0, time_since_last_d: 1.5 },
+                event_timestamp: "2026-11-22T10:00:00Z",
+              },
+            ],
+          },
+        },
+      },
+    },
+  };
+}
+
 function operation(summary: string, tag: string, more: JsonObject): JsonObject {
   const responses = {
     "200": { description: "OK", content: { "application/json": {} } },
@@ -148,70 +196,3 @@ function problems(codes: readonly ErrorCode[]): JsonObject {
   }
   return byStatus;
 }
-
-const STATUS_SCHEMA: JsonObject = { enum: ["PRESENT", "NULL_VALUE", "OUTSIDE_MAX_AGE", "NOT_FOUND"] };
-
-const PREDICT_RESPONSE: JsonObject = {
-  type: "object",
-  required: ["request_id", "model", "predictions", "features"],
-  properties: {
-    request_id: { type: "string" },
-    model: { type: "string" },
-    predictions: {
-      type: "array",
-      items: {
-        type: "object",
-        description: "The outputs that the model's manifest names, or `error` when the entity was rejected.",
-        required: ["version"],
-        properties: {
-          version: { type: "integer" },
-          error: { type: "object", properties: { code: { type: "string" }, detail: { type: "string" } } },
-        },
-      },
-    },
-    features: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["status", "event_timestamp", "age_seconds", "defaulted"],
-        properties: {
-          status: { ...STATUS_SCHEMA, description: "The worst among the entity's features." },
-          event_timestamp: {
-            type: ["string", "null"],
-            format: "date-time",
-            description: "The oldest among its views.",
-          },
-          age_seconds: { type: ["number", "null"] },
-          defaulted: { type: "array", items: { type: "string" } },
-          values: {
-            type: "object",
-            description: "With `explain`: view:field → its value, status, event timestamp and tier.",
-            additionalProperties: {
-              type: "object",
-              properties: {
-                value: {},
-                status: STATUS_SCHEMA,
-                event_timestamp: { type: ["string", "null"], format: "date-time" },
-                tier: { type: "string" },
-              },
-            },
-          },
-        },
-      },
-    },
-  },
-};
-
-const PROBLEM: JsonObject = {
-  type: "object",
-  description: "RFC 9457 problem details.",
-  required: ["type", "title", "status", "detail", "code", "request_id"],
-  properties: {
-    type: { type: "string" },
-    title: { type: "string" },
-    status: { type: "integer" },
-    detail: { type: "string" },
-    code: { enum: Object.keys(ERRORS) },
-    request_id: { type: "string" },
-  },
-};

@@ -38,6 +38,7 @@ export function compileAnswer(
 ): (prediction: Prediction) => string {
   const heads = outputNames.map((name) => `,${JSON.stringify(name)}:`);
   const quotedModel = JSON.stringify(model);
+  const timestampText = compileTimestampText();
 
   function predictionText(version: number, outputs: OutputColumns, row: number): string {
     let text = `{"version":${version}`;
@@ -45,8 +46,16 @@ export function compileAnswer(
     return `${text}}`;
   }
 
-  return ({ requestId, version, fed, vectors, outputs, firstRow, explain, stale, nowMs }) => {
-    const featuresText = compileFeaturesText(explain ? plan : undefined, stale, nowMs);
+  function featuresText(entity: FedEntity, vector: FeatureVector, { explain, stale, nowMs }: Prediction): string {
+    const oldestUs = oldestEventTimestampUs(vector);
+    const age = oldestUs === undefined ? "null" : String(ageSeconds(oldestUs, nowMs));
+    const defaulted = entity.defaulted.length === 0 ? "[]" : JSON.stringify(entity.defaulted);
+    const values = explain ? `,"values":${writeJson(explainedValues(plan, vector))}` : "";
+    return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${timestampText(oldestUs)},"age_seconds":${age},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
+  }
+
+  return (prediction) => {
+    const { requestId, version, fed, vectors, outputs, firstRow } = prediction;
     let predictions = "";
     let features = "";
     let row = firstRow;
@@ -56,7 +65,7 @@ export function compileAnswer(
       const rejected = entity.rejection !== undefined;
       predictions +=
         separator + (rejected ? rejectionText(version, entity.rejection) : predictionText(version, outputs, row++));
-      features += separator + featuresText(entity, vectors[e]!);
+      features += separator + featuresText(entity, vectors[e]!, prediction);
     }
     return `{"request_id":${JSON.stringify(requestId)},"model":${quotedModel},"predictions":[${predictions}],"features":[${features}]}`;
   };
@@ -68,27 +77,16 @@ function rejectionText(version: number, detail: string): string {
 
 const STALE = ',"stale":true';
 
-/** The text of `features[i]`. Entities of one load share their event timestamp, so most of a text is the last one's. */
-function compileFeaturesText(
-  explained: ReadPlan | undefined,
-  stale: boolean,
-  nowMs: number,
-): (entity: FedEntity, vector: FeatureVector) => string {
-  let datedUs: number | undefined | null = null;
-  let dated = "";
-  return ({ status, defaulted }, vector) => {
-    const oldestUs = oldestEventTimestampUs(vector);
-    if (oldestUs !== datedUs) dated = datedText(oldestUs, nowMs);
-    datedUs = oldestUs;
-    const filled = defaulted.length === 0 ? "[]" : JSON.stringify(defaulted);
-    const values = explained === undefined ? "" : `,"values":${writeJson(explainedValues(explained, vector))}`;
-    return `{"status":"${STATUS_NAMES[status]}",${dated},"defaulted":${filled}${stale ? STALE : ""}${values}}`;
+/** Quotes an event timestamp. Entities of one load share theirs, so the last one's text is kept. */
+function compileTimestampText(): (timestampUs: number | undefined) => string {
+  let lastUs: number | undefined;
+  let text = "null";
+  return (timestampUs) => {
+    if (timestampUs === lastUs) return text;
+    text = timestampUs === undefined ? "null" : `"${formatTimestampUs(timestampUs)}"`;
+    lastUs = timestampUs;
+    return text;
   };
-}
-
-function datedText(oldestUs: number | undefined, nowMs: number): string {
-  if (oldestUs === undefined) return `"event_timestamp":null,"age_seconds":null`;
-  return `"event_timestamp":"${formatTimestampUs(oldestUs)}","age_seconds":${ageSeconds(oldestUs, nowMs)}`;
 }
 
 function oldestEventTimestampUs(vector: FeatureVector): number | undefined {

@@ -6,7 +6,6 @@
 
 import { randomUUID } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
-import type { Context } from "hono";
 import { HeadgateError } from "../errors.ts";
 import type { FeatureValue } from "../features/field.ts";
 import { bindContext, type FeatureVector } from "../features/reader.ts";
@@ -16,11 +15,12 @@ import type { LoadedModel } from "../models/loaded-model.ts";
 import type { RunResult } from "../models/tensor.ts";
 import { requireAdmin } from "./authorization.ts";
 import { checkDeadline, type Deadline, deadlineOf, withinDeadline } from "./deadline.ts";
-import { problemResponse } from "./error-response.ts";
+import { problemAnswer } from "./error-response.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import type { FedEntity } from "./missing-features.ts";
 import { checkPredictRequest, type PredictRequest, parseBody } from "./predict-request.ts";
-import { readJsonText } from "./request-body.ts";
+import type { BodyWait, HeaderLookup } from "./request-body.ts";
 
 /** What the predict route needs. */
 export interface PredictOptions {
@@ -28,7 +28,6 @@ export interface PredictOptions {
   readonly join: (model: LoadedModel) => JoinedModel;
   readonly adminToken: string;
   readonly maxEntities: number;
-  readonly maxBodyBytes: number;
   /** Budget of a request that sends none, ms. */
   readonly deadlineMs: number;
   /** Epoch ms. */
@@ -51,16 +50,26 @@ const predictions = channel("headgate:prediction");
 /** Published for every refused prediction: `{ thrown }`. */
 const refusals = channel("headgate:prediction-refused");
 
-/** The handler of POST /predict. It never rejects: whatever is thrown becomes a problem response. */
-export function createPredict(options: PredictOptions): (c: Context) => Promise<Response> {
-  return async (c) => {
-    const requestId = requestIdOf(c.req.header("x-request-id"));
-    try {
-      return await answer(c, requestId, options);
-    } catch (thrown) {
+/** A request for predictions, whatever server took it. */
+export interface PredictCall extends HeaderLookup {
+  /** The body as text, see request-body.ts for what it throws or rejects with. */
+  text(wait: BodyWait): string | Promise<string>;
+}
+
+/**
+ * Answers a request. It never rejects: whatever goes wrong becomes a problem answer. Where the features are in this
+ * process' reach and the body is here, the model's run is all that is waited for.
+ */
+export type Predict = (call: PredictCall) => Promise<HttpAnswer>;
+
+/** Makes POST /predict. */
+export function createPredict(options: PredictOptions): Predict {
+  return (call) => {
+    const requestId = requestIdOf(call.header("x-request-id"));
+    return answer(call, requestId, options).catch((thrown: unknown) => {
       if (refusals.hasSubscribers) refusals.publish({ thrown });
-      return problemResponse(thrown, requestId);
-    }
+      return problemAnswer(thrown, requestId);
+    });
   };
 }
 
@@ -69,14 +78,15 @@ export function requestIdOf(header: string | undefined): string {
   return header !== undefined && /^[\x21-\x7e]{1,128}$/.test(header) ? header : randomUUID();
 }
 
-async function answer(c: Context, requestId: string, options: PredictOptions): Promise<Response> {
+async function answer(call: PredictCall, requestId: string, options: PredictOptions): Promise<HttpAnswer> {
   const { clock, join, models, now } = options;
   const startMs = clock();
   const nowMs = now();
-  const deadline = deadlineOf(c.req.header("x-deadline-ms"), options.deadlineMs, startMs);
-  const body = parseBody(await readJsonText(c.req, options.maxBodyBytes, { deadline, nowMs: startMs }));
+  const deadline = deadlineOf(call.header("x-deadline-ms"), options.deadlineMs, startMs);
+  const coming = call.text({ deadline, nowMs: startMs });
+  const body = parseBody(typeof coming === "string" ? coming : await coming);
   const request = checkPredictRequest(body, options.maxEntities);
-  if (request.explain) requireAdmin(options.adminToken, c.req.header("authorization"), `"explain" shows people's data`);
+  if (request.explain) requireAdmin(options.adminToken, call.header("authorization"), `"explain" shows people's data`);
   const joined = join(resolve(findModel(models, request.model), []));
   joined.checkEntities(request.entities);
 
@@ -114,9 +124,8 @@ async function answer(c: Context, requestId: string, options: PredictOptions): P
   const [modelMs, totalMs] = [endMs - runMs, endMs - startMs];
   publish({ joined, vectors, featuresMs, modelMs, totalMs });
   const timing = `features;dur=${millis(featuresMs)}, model;dur=${millis(modelMs)}, total;dur=${millis(totalMs)}`;
-  return new Response(text, {
-    headers: { "content-type": "application/json", "x-request-id": requestId, "server-timing": timing },
-  });
+  const headers = ["content-type", "application/json", "x-request-id", requestId, "server-timing", timing];
+  return { status: 200, headers, body: text };
 }
 
 function publish(event: PredictionEvent): void {

@@ -3,9 +3,8 @@
  * client that goes away in the middle of it is refused like any other wrong request; nothing of ours has failed.
  */
 
-import type { HonoRequest } from "hono";
 import { excerpt, HeadgateError } from "../errors.ts";
-import { type Deadline, deadlineExceeded } from "./deadline.ts";
+import { type Deadline, withinDeadline } from "./deadline.ts";
 
 /** How long a body is waited for, and when it began to be. */
 export interface BodyWait {
@@ -14,40 +13,63 @@ export interface BodyWait {
   readonly nowMs: number;
 }
 
+/** Where headers are looked up, by names in lower case. */
+export interface HeaderLookup {
+  header(name: string): string | undefined;
+}
+
+/** A request whose body is still to come, as Hono has it. */
+export interface ComingRequest extends HeaderLookup {
+  text(): Promise<string>;
+  readonly raw: { readonly body: ReadableStream<Uint8Array> | null };
+}
+
 /**
- * Reads the body. Throws UNSUPPORTED_MEDIA_TYPE for a declared type, charset or encoding that is not plain JSON in
- * UTF-8, BODY_TOO_LARGE as soon as the declared or the received length passes `maxBytes`, BODY_NOT_JSON for bytes that
- * are not UTF-8; rejects with DEADLINE_EXCEEDED when `wait` is over first, with REQUEST_ABORTED when the client is gone.
+ * Checks what the headers say of the body. Throws UNSUPPORTED_MEDIA_TYPE for a declared type, charset or encoding that
+ * is not plain JSON in UTF-8, BODY_TOO_LARGE for a declared length over `maxBytes`.
  */
-export function readJsonText(request: HonoRequest, maxBytes: number, wait?: BodyWait): Promise<string> {
+export function checkBodyHeaders(request: HeaderLookup, maxBytes: number): void {
   checkMediaType(request);
   const declared = request.header("content-length");
-  // Node's parser holds the body to its declared length, so checking that is enough.
   if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  const reading = declared === undefined ? readChunks(request.raw.body, maxBytes) : request.text();
-  // One promise by hand: Promise.race and `finally` would make four for every prediction.
-  return new Promise((done, fail) => {
-    const timer = wait && setTimeout(() => fail(lateBody(wait.deadline)), remainingMs(wait));
-    reading.then(
-      (text) => {
-        clearTimeout(timer);
-        if (text.includes(REPLACEMENT)) fail(notUtf8());
-        else done(text);
-      },
-      (thrown: unknown) => {
-        clearTimeout(timer);
-        fail(thrown instanceof HeadgateError ? thrown : aborted(thrown));
-      },
-    );
-  });
+}
+
+/** The text of a body that is all here. Throws BODY_TOO_LARGE, and BODY_NOT_JSON for bytes that are not UTF-8. */
+export function jsonTextOf(bytes: Buffer | null, maxBytes: number): string {
+  if (bytes === null) return "";
+  if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+  const text = bytes.toString();
+  if (text.includes(REPLACEMENT)) throw notUtf8();
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+}
+
+/**
+ * Waits for the body. Throws as checkBodyHeaders and jsonTextOf do, BODY_TOO_LARGE as soon as the received length passes
+ * `maxBytes`; rejects with DEADLINE_EXCEEDED when `wait` is over first, with REQUEST_ABORTED when the client is gone.
+ */
+export function readJsonText(request: ComingRequest, maxBytes: number, wait?: BodyWait): Promise<string> {
+  checkBodyHeaders(request, maxBytes);
+  // Node's parser holds a body to its declared length, so checking that is enough.
+  const isDeclared = request.header("content-length") !== undefined;
+  const reading = isDeclared ? request.text() : readChunks(request.raw.body, maxBytes);
+  const read = reading.then(
+    (text) => {
+      if (text.includes(REPLACEMENT)) throw notUtf8();
+      return text;
+    },
+    (thrown: unknown) => {
+      throw thrown instanceof HeadgateError ? thrown : aborted(thrown);
+    },
+  );
+  return wait === undefined ? read : withinDeadline(read, wait.deadline, wait.nowMs, "reading the request body");
 }
 
 /** What a decoder puts in the place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
+/** May stand before a text and is no part of it. */
+const BYTE_ORDER_MARK = 0xfeff;
 
-const remainingMs = ({ deadline, nowMs }: BodyWait) => Math.max(0, deadline.atMs - nowMs);
-
-function checkMediaType(request: HonoRequest): void {
+function checkMediaType(request: HeaderLookup): void {
   const encoding = request.header("content-encoding");
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
     throw new HeadgateError(
@@ -88,10 +110,6 @@ function tooLarge(maxBytes: number): HeadgateError {
     "BODY_TOO_LARGE",
     `The body is larger than ${maxBytes} bytes (maxBodyBytes). Send fewer entities per request.`,
   );
-}
-
-function lateBody(deadline: Deadline): HeadgateError {
-  return deadlineExceeded(deadline, "reading the request body");
 }
 
 function notUtf8(): HeadgateError {

@@ -63,6 +63,7 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   const memory = createTieredStore(store, { maxBytes: 1_000, now: () => 0 });
   const breaker = createCircuitBreaker(store, { now: () => 0, random: () => 0 });
   telemetry.watchStore({ store: memory, memory, breaker });
+  telemetry.watchMaterialized(async () => new Map());
   const lines = (await telemetry.metricsText()).split("\n");
   telemetry.stop();
   const exposed = lines.flatMap((line, i) => {

@@ -15,6 +15,7 @@ const OPERATIONS = [
   "/predict",
   "/features",
   "/features/{view}",
+  "/features/{view}/rows",
   "/models",
   "/models/{name}",
   "/livez",

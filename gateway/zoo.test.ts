@@ -1,0 +1,106 @@
+/**
+ * Every model of the zoo through POST /predict: its rows written to the online store by the writer, read by its feature
+ * service, run, and answered as JSON, in one request and in one for each entity. What Python answered is what the
+ * client gets.
+ */
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { applyRegistry, readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import { entity } from "../features/entity.ts";
+import { featureService } from "../features/feature-service.ts";
+import { featureView } from "../features/feature-view.ts";
+import { int64 } from "../features/field.ts";
+import { parseJson } from "../features/json-text.ts";
+import { compileReadPlan } from "../features/read-plan.ts";
+import { createRegistry } from "../features/registry.ts";
+import { openMemoryStore } from "../features/store/memory.ts";
+import { StoredSchemas } from "../features/stored-schema.ts";
+import { createViewWriter, recordOrigin, SOURCE_RANK } from "../features/writer.ts";
+import { expectEqual } from "../models/fixtures/answers.ts";
+import { type Expected, readExpected, ZOO, ZOO_MODELS } from "../models/fixtures/zoo.ts";
+import { openModels } from "../models/lifecycle.ts";
+import { openModelRepository } from "../models/repository.ts";
+import type { OutputValue } from "../models/tensor.ts";
+import { createApp } from "./app.ts";
+import { type ChurnGateway, openChurnGateway } from "./fixtures/churn-gateway.ts";
+import { createModelJoin } from "./joined-model.ts";
+import { createPredict } from "./predict.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 23, 6);
+const TOLERANCE = 1e-5;
+
+const sample = entity("sample", { joinKeys: { sample_id: int64() } });
+const expectedOf = new Map(ZOO_MODELS.map((name) => [name, readExpected(name)]));
+
+let churn: ChurnGateway;
+let predict: (body: unknown) => Promise<readonly Record<string, OutputValue>[]>;
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  const { store, registry } = await writeZoo();
+  const models = await openModels({
+    repository: await openModelRepository(ZOO),
+    columnsOf: (service) => compileReadPlan(registry.services.get(service)!).columns,
+    now: () => performance.now(),
+  });
+  churn = await openChurnGateway();
+  const join = createModelJoin(store, new StoredSchemas(store.control), registry);
+  const options = { ...churn.options, models, join, now: () => NOW_MS };
+  const app = createApp({ ...options, predict: createPredict(options) });
+  close = () => models.close();
+  predict = async (body) => {
+    const headers = { "content-type": "application/json" };
+    const response = await app.request("/predict", { method: "POST", headers, body: JSON.stringify(body) });
+    const text = await response.text();
+    expect(response.status, text).toBe(200);
+    return (parseJson(text) as { predictions: readonly Record<string, OutputValue>[] }).predictions;
+  };
+});
+
+afterAll(() => Promise.all([close(), churn.close()]));
+
+test.each(ZOO_MODELS)("%s", async (model) => {
+  const { rows, outputs } = expectedOf.get(model)!;
+  const entities = rows.map((_, i) => ({ sample_id: i }));
+  const together = await predict({ model, entities });
+  const alone = await Promise.all(entities.map((one) => predict({ model, entities: one })));
+  const inTurn = await predict({ model, entities: entities[0] });
+  for (const [name, expected] of Object.entries(outputs)) {
+    for (const [i, value] of expected.entries()) {
+      expectEqual(together[i]![name]!, value, TOLERANCE, `${name}[${i}]`);
+      expectEqual(alone[i]![0]![name]!, value, TOLERANCE, `${name}[${i}] of one entity`);
+    }
+    expectEqual(inTurn[0]![name]!, expected[0]!, TOLERANCE, `${name}[0] alone`);
+  }
+});
+
+/** A view and a service for each model, and its rows in memory. */
+async function writeZoo() {
+  const views = ZOO_MODELS.map((name) => viewOf(name, expectedOf.get(name)!));
+  const services = views.map((view) => featureService(view.name, [view]));
+  const registry = createRegistry(
+    [sample, ...views, ...services].map((definition) => ({ definition, file: "zoo.ts" })),
+  );
+  const store = openMemoryStore();
+  await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
+  const applied = requireApplied(await readAppliedRegistry(store.control), registry, views);
+  const originId = await recordOrigin(store.control, { run: "zoo" });
+  const times = { eventTimestampUs: NOW_MS * 1_000, createdTimestampUs: NOW_MS * 1_000 };
+  for (const [v, view] of views.entries()) {
+    const writer = createViewWriter({
+      ...{ store, view, applied: applied.get(view.name)!, originId, sourceRank: SOURCE_RANK.file },
+      ...{ maxFutureMs: 1, expiryGraceMs: 1 },
+    });
+    const rows = expectedOf.get(ZOO_MODELS[v]!)!.rows.map((values, position) => {
+      const row = writer.encode({ entity: [position], values, ...times, position }, NOW_MS);
+      return "refused" in row ? expect.fail(row.refused) : row;
+    });
+    await writer.write(rows);
+  }
+  return { store, registry };
+}
+
+function viewOf(model: string, { columns }: Expected) {
+  const schema = Object.fromEntries(columns.map(({ field, type }) => [field, type]));
+  return featureView(model.replaceAll("-", "_"), { entities: [sample], schema });
+}
