@@ -29,6 +29,13 @@ const MAX_BAD_ROWS = flag(
   "--max-bad-rows <share>",
   "share of rows that may be refused before the run fails, such as 0.001",
 );
+const MATERIALIZE = [
+  VIEWS,
+  MAX_BAD_ROWS,
+  flag("--max-rows-per-second <rows>", "write no faster than this, to leave a serving store room"),
+  flag("--shard <i/n>", "load one of n parts, i from 1; another process loads each of the others"),
+  flag("--restart", "with --shard: drop an unfinished plan that no shard is at work on"),
+];
 
 const COMMANDS: readonly CommandLine[] = [
   {
@@ -58,10 +65,17 @@ const COMMANDS: readonly CommandLine[] = [
     run: async (context) => (await import("./commands/serve.ts")).serve(context),
   },
   {
+    usage: "ingest",
+    about: "bring events from Kafka into the online store",
+    example: "HEADGATE_KAFKA_BROKERS=localhost:9092 headgate ingest",
+    options: [VIEWS, flag("--replay-dlq", "take the dead letters through again, once, and end")],
+    run: async (context, _, options) => (await import("./commands/ingest.ts")).ingest(context, options),
+  },
+  {
     usage: "materialize <start> <end>",
     about: "load rows of an interval [start, end) of event time into the online store",
     example: "headgate materialize 2026-11-01 2026-11-23T06:00:00Z --views customer_30d_features",
-    options: [VIEWS, MAX_BAD_ROWS],
+    options: MATERIALIZE,
     run: async (context, [start, end], options) =>
       (await import("./commands/materialize.ts")).materializeInterval(context, start!, end!, options),
   },
@@ -69,9 +83,16 @@ const COMMANDS: readonly CommandLine[] = [
     usage: "materialize-incremental <end>",
     about: "load what is new since the last materialization, up to end",
     example: "headgate materialize-incremental now",
-    options: [VIEWS, MAX_BAD_ROWS],
+    options: MATERIALIZE,
     run: async (context, [end], options) =>
       (await import("./commands/materialize.ts")).materializeIncremental(context, end!, options),
+  },
+  {
+    usage: "nightly",
+    about: "materialize every view's new rows, once or on the schedule of nightlySchedule",
+    example: "HEADGATE_NIGHTLY_SCHEDULE='0 2 * * *' headgate nightly",
+    options: [VIEWS, flag("--once", "one run, whatever the schedule")],
+    run: async (context, _, options) => (await import("./commands/nightly.ts")).nightly(context, options),
   },
   {
     usage: "features list",

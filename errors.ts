@@ -69,6 +69,7 @@ export const ERRORS = Object.freeze({
   // Streaming.
   STREAM_UNREACHABLE: kind(503, true, "Kafka or the schema registry does not answer."),
   STREAM_DENIED: kind(403, false, "Kafka or the schema registry refuses access."),
+  STREAM_TOPIC_MISSING: kind(404, true, "A topic is not there, or may not be seen."),
   TOO_MANY_DEAD_LETTERS: kind(422, false, "More events than allowed could not be taken."),
   ROWS_INVALID: kind(422, false, "A row of the request can't be taken."),
   // Models.

@@ -7,12 +7,16 @@
 
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
+import type { MaterializedViews } from "./features/materialized-view.ts";
 import type { ServingStore } from "./features/store/serving-store.ts";
 import { countFaults } from "./telemetry/faults.ts";
+import { countIngest } from "./telemetry/ingest.ts";
 import type { Log } from "./telemetry/listener.ts";
+import { watchMaterialized } from "./telemetry/materialized.ts";
 import { countModels } from "./telemetry/models.ts";
+import { countNights } from "./telemetry/nightly.ts";
 import { countPredictions } from "./telemetry/predictions.ts";
-import { logStore, watchStore } from "./telemetry/store.ts";
+import { countRoundTrips, logStore, watchStore } from "./telemetry/store.ts";
 
 /** Listening telemetry. */
 export interface Telemetry {
@@ -22,6 +26,8 @@ export interface Telemetry {
   readonly log: Log;
   /** Shows the parts of a remote store: what memory did, whether it is coherent, the breaker's state. */
   watchStore(serving: ServingStore): void;
+  /** Shows when each feature view was last materialized; `read` is asked at every scrape. */
+  watchMaterialized(read: () => Promise<MaterializedViews>): void;
   /** Stops listening. */
   stop(): void;
 }
@@ -33,16 +39,20 @@ export function startTelemetry(write: (line: string) => void, now: () => number)
   const log: Log = (level, message, details = {}) =>
     write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...details })}\n`);
   const listeners = [
-    ...countPredictions(metrics),
+    ...countPredictions(metrics, now),
     ...countModels(metrics, log),
     ...countFaults(metrics, log),
+    ...countIngest(metrics, log),
+    ...countNights(metrics, log),
     ...logStore(log),
+    ...countRoundTrips(metrics),
   ];
   for (const { name, listener } of listeners) subscribe(name, listener);
   return Object.freeze({
     metricsText: () => metrics.metrics(),
     log,
     watchStore: (serving: ServingStore) => watchStore(metrics, serving),
+    watchMaterialized: (read: () => Promise<MaterializedViews>) => watchMaterialized(metrics, read),
     stop: () => {
       for (const { name, listener } of listeners) unsubscribe(name, listener);
     },

@@ -63,12 +63,20 @@ export async function withProject<T>(
 ): Promise<T> {
   const config = await loadConfig(context.projectDirectory, context.environment);
   const registry = await loadFeatureRepository(config.projectDirectory);
-  const store = await openOnlineStore(config.onlineStore, { ...config, redis: { minReplicas: config.minReplicas } });
+  const store = await openOnlineStore(config.onlineStore, {
+    ...config,
+    redis: { minReplicas: config.minReplicas, now: () => performance.now() },
+  });
   try {
     return await work({ config, registry, store });
   } finally {
     await store.close();
   }
+}
+
+/** The names of an option such as `--views a,b`; undefined where it is not given. */
+export function namesOf(option: string | undefined): readonly string[] | undefined {
+  return option?.split(",").map((name) => name.trim());
 }
 
 /** Rows of texts as aligned columns under a heading. */

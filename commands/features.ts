@@ -1,16 +1,18 @@
 /** `headgate features list | describe | get`: what there is, and "why this value?". */
 
 import { loadConfig } from "../config.ts";
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, reasonOf } from "../errors.ts";
 import { describeFeatures, describeView, entityOfQuery, findView } from "../features/catalog.ts";
 import { formatDuration } from "../features/duration.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import { typeName } from "../features/field.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
+import { type MaterializedView, readMaterialized } from "../features/materialized-view.ts";
 import { type Registry, viewJoinKeys } from "../features/registry.ts";
 import { inspectRow, type RowInspection, type TierRow } from "../features/row-inspection.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
+import { formatTimestampUs } from "../features/timestamp.ts";
 import { answer, type CommandContext, EXIT, table, withProject } from "./command.ts";
 
 /** Lists the views and services of the project's definitions. */
@@ -28,11 +30,17 @@ export async function listFeatures(context: CommandContext): Promise<number> {
   return EXIT.done;
 }
 
-/** Describes one view. */
+/** Describes one view, and tells when it was last materialized where the online store can be asked. */
 export async function describeFeature(context: CommandContext, name: string): Promise<number> {
   const view = findView(await loadDefinitions(context), name);
-  answer(context, describeView(view), viewText(view));
+  const materialized = await lastMaterialized(context, name).catch((cause: unknown) => reasonOf(cause));
+  const isKnown = typeof materialized !== "string";
+  answer(context, describeView(view, isKnown ? materialized : undefined), viewText(view, materialized));
   return EXIT.done;
+}
+
+function lastMaterialized(context: CommandContext, name: string): Promise<MaterializedView> {
+  return withProject(context, async ({ store }) => (await readMaterialized(store.control, [name])).get(name)!);
 }
 
 /** The definitions of a folder that is a project. */
@@ -61,7 +69,8 @@ function parseAssignments(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-function viewText(view: FeatureView): string {
+/** `materialized`: the record, or why it can't be read. */
+function viewText(view: FeatureView, materialized: MaterializedView | string): string {
   const fields = Object.entries(view.schema).map(([name, type]) => [name, typeName(type)]);
   const keys = Object.entries(viewJoinKeys(view)).map(([name, type]) => `${name} (${typeName(type)})`);
   return [
@@ -70,10 +79,23 @@ function viewText(view: FeatureView): string {
     `  join keys  ${keys.join(", ") || "(none)"}`,
     `  ttl        ${view.ttlMs === undefined ? "any age" : formatDuration(view.ttlMs)}`,
     `  source     ${view.source?.path ?? "(none)"}`,
+    ...(view.source === undefined ? [] : [`  loaded     ${loadedText(materialized)}`]),
     `  stream     ${(view.streams.map(({ topic }) => topic).join(", ") || undefined) ?? "(none)"}`,
     "",
     table(["field", "type"], fields),
   ].join("\n");
+}
+
+function loadedText(materialized: MaterializedView | string): string {
+  if (typeof materialized === "string") return `unknown: ${materialized}`;
+  const { success, failure } = materialized;
+  const when = (ms: number) => new Date(ms).toISOString();
+  const done =
+    success === undefined
+      ? "never"
+      : `${when(success.at_ms)}, up to ${formatTimestampUs(success.end_us)}, ${success.rows_written} rows written`;
+  const isTroubled = failure !== undefined && failure.at_ms > (success?.at_ms ?? 0);
+  return isTroubled ? `${done}; failed ${when(failure.at_ms)} [${failure.code}]` : done;
 }
 
 function rowText(row: RowInspection): string {
