@@ -17,10 +17,11 @@ test("however requests arrive, each is answered with its own rows or fails for i
         let underWay = 0;
         const batcher = createBatcher({
           maxBatchRows,
-          run: async (rows) => {
+          run: async (take) => {
             expect(++underWay).toBe(1);
-            expect(rows.length).toBeLessThanOrEqual(maxBatchRows);
             await new Promise((resolve) => setImmediate(resolve));
+            const rows = take();
+            expect(rows.length).toBeLessThanOrEqual(maxBatchRows);
             underWay--;
             if (rows.some((row) => Number(row[0]) < 0)) throw new Error("negative");
             return { outputs: [rows.map((row) => Number(row[0])), rows.map((row) => `#${row[0]}`)] };

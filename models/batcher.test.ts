@@ -9,7 +9,9 @@ const doubled = (rows: readonly FeatureRow[]): RunResult => ({ outputs: [rows.ma
 /** A model that doubles, fails on negative rows, and keeps what it was run over. */
 function doubling() {
   const runs: number[][] = [];
-  const run: RunModel = async (rows) => {
+  const run: RunModel = async (take) => {
+    await nextTurn();
+    const rows = take();
     runs.push(rows.map((row) => Number(row[0])));
     if (rows.some((row) => Number(row[0]) < 0)) throw new Error("negative");
     return doubled(rows);
@@ -21,12 +23,19 @@ function doubling() {
 function held() {
   const pending: (() => void)[] = [];
   const sizes: number[] = [];
-  const run: RunModel = (rows) =>
+  const run: RunModel = (take) =>
     new Promise((resolve) => {
-      sizes.push(rows.length);
-      pending.push(() => resolve(doubled(rows)));
+      setImmediate(() => {
+        const rows = take();
+        sizes.push(rows.length);
+        pending.push(() => resolve(doubled(rows)));
+      });
     });
-  return { run, sizes, finish: () => pending.shift()!() };
+  const finish = async () => {
+    while (pending.length === 0) await nextTurn();
+    pending.shift()!();
+  };
+  return { run, sizes, finish };
 }
 
 const answerOf = async (answer: ReturnType<ReturnType<typeof createBatcher>["run"]>) => {
@@ -48,8 +57,8 @@ test("what arrives in one turn is one run, each gets its own share", async () =>
 
 test("a lone request is run in the same turn, with its own rows", async () => {
   const given: unknown[] = [];
-  const run: RunModel = async (rows) => {
-    given.push(rows);
+  const run: RunModel = async (take) => {
+    given.push(take());
     return doubled(rows);
   };
   const batcher = createBatcher({ run });
@@ -60,6 +69,17 @@ test("a lone request is run in the same turn, with its own rows", async () => {
   expect(await answer).toEqual({ result: { outputs: [[10]] }, offset: 0, count: 1 });
 });
 
+test("what arrives until the model takes its rows is in the run", async () => {
+  const { run, sizes, finish } = held();
+  const batcher = createBatcher({ run });
+  const answers = [batcher.run(rowsOf(1))];
+  await Promise.resolve();
+  answers.push(batcher.run(rowsOf(2)));
+  await finish();
+  expect(await Promise.all(answers.map(answerOf))).toEqual([[2], [4]]);
+  expect(sizes).toEqual([2]);
+});
+
 test("what arrives while a run is under way is the next run, at once when it ends", async () => {
   const { run, sizes, finish } = held();
   const batcher = createBatcher({ run });
@@ -68,10 +88,10 @@ test("what arrives while a run is under way is the next run, at once when it end
   const second = [batcher.run(rowsOf(2)), batcher.run(rowsOf(3))];
   await nextTurn();
   expect(sizes).toEqual([1]);
-  finish();
+  await finish();
   expect(await answerOf(first)).toEqual([2]);
+  await finish();
   expect(sizes).toEqual([1, 2]);
-  finish();
   expect(await Promise.all(second.map(answerOf))).toEqual([[4], [6]]);
 });
 
@@ -142,15 +162,15 @@ describe("bounds", () => {
     const waiting = batcher.run(rowsOf(2, 3));
     await expect(batcher.run(rowsOf(4, 5))).rejects.toMatchObject({ code: "OVERLOADED", retriable: true });
     const last = batcher.run(rowsOf(6));
-    finish();
+    await finish();
     await under;
     await nextTurn();
-    finish();
+    await finish();
     expect(await Promise.all([waiting, last].map(answerOf))).toEqual([[4, 6], [12]]);
     // With nothing waiting, a request that is larger than the bound is still served: refusing it would be for ever.
     const large = batcher.run(rowsOf(1, 2, 3, 4));
     await nextTurn();
-    finish();
+    await finish();
     expect(await answerOf(large)).toEqual([2, 4, 6, 8]);
   });
 });
@@ -167,10 +187,10 @@ describe("closing", () => {
       closed = true;
     });
     await expect(batcher.run(rowsOf(3))).rejects.toMatchObject({ code: "MODEL_UNAVAILABLE" });
-    finish();
+    await finish();
     expect(await answerOf(answers[0]!)).toEqual([2]);
     expect(closed).toBe(false);
-    finish();
+    await finish();
     expect(await answerOf(answers[1]!)).toEqual([4]);
     await closing;
   });

@@ -66,7 +66,6 @@ class TurnBatcher implements Batcher {
   #active = false;
   #closed = false;
   #onIdle: (() => void)[] = [];
-  readonly #flush = () => void this.#runBatches();
 
   constructor({ run, maxBatchRows = MAX_BATCH_ROWS, maxQueueRows = MAX_QUEUE_ROWS }: BatcherOptions) {
     this.#runModel = run;
@@ -98,8 +97,7 @@ class TurnBatcher implements Batcher {
       this.#queuedRows += rows.length;
       if (this.#active) return;
       this.#active = true;
-      // After the poll phase: all requests that were readable in this turn have arrived by then.
-      setImmediate(this.#flush);
+      void this.#runBatches();
     });
   }
 
@@ -116,7 +114,7 @@ class TurnBatcher implements Batcher {
   }
 
   async #runBatches(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#runBatch(this.#takeBatch());
+    while (this.#waiting.length > 0) await this.#runNext();
     this.#active = false;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
@@ -138,23 +136,43 @@ class TurnBatcher implements Batcher {
     return all;
   }
 
-  async #runBatch(batch: readonly Waiting[]): Promise<void> {
-    const rows = batch.length === 1 ? batch[0]!.rows : batch.flatMap((request) => request.rows);
-    let result: RunResult;
+  /** The batch is closed when the model takes its rows: after all requests that were readable in this turn. */
+  async #runNext(): Promise<void> {
+    let batch: readonly Waiting[] | undefined;
+    const take = () => {
+      batch = this.#takeBatch();
+      return rowsOf(batch);
+    };
     try {
-      result = await this.#runModel(rows);
+      const result = await this.#runModel(take);
+      answerAll(batch!, result);
     } catch (thrown) {
+      batch ??= this.#takeBatch();
       if (batch.length === 1) return batch[0]!.reject(thrown);
       // Each alone is as many runs as without batching, so a model that fails always costs at most twice that.
-      for (const request of batch) await this.#runBatch([request]);
-      return;
+      for (const request of batch) await this.#runAlone(request);
     }
-    let offset = 0;
-    for (const request of batch) {
-      const count = request.rows.length;
-      request.resolve({ result, offset, count });
-      offset += count;
+  }
+
+  async #runAlone(request: Waiting): Promise<void> {
+    try {
+      answerAll([request], await this.#runModel(() => request.rows));
+    } catch (thrown) {
+      request.reject(thrown);
     }
+  }
+}
+
+function rowsOf(batch: readonly Waiting[]): readonly FeatureRow[] {
+  return batch.length === 1 ? batch[0]!.rows : batch.flatMap((request) => request.rows);
+}
+
+function answerAll(batch: readonly Waiting[], result: RunResult): void {
+  let offset = 0;
+  for (const request of batch) {
+    const count = request.rows.length;
+    request.resolve({ result, offset, count });
+    offset += count;
   }
 }
 

@@ -27,7 +27,10 @@ function setUp(type: TensorType, expected: readonly unknown[]) {
 /** A model that answers by the feature, which is the example's number. */
 const answering =
   (answers: readonly OutputValue[]): RunModel =>
-  async (rows) => ({ outputs: [rows.map(() => "not compared"), rows.map((row) => answers[Number(row[1])]!)] });
+  async (take) => {
+    const rows = take();
+    return { outputs: [rows.map(() => "not compared"), rows.map((row) => answers[Number(row[1])]!)] };
+  };
 
 async function check(type: TensorType, expected: readonly unknown[], answers: readonly OutputValue[]): Promise<void> {
   const { manifest, signature, examples } = setUp(type, expected);
@@ -99,9 +102,10 @@ describe("GOLDEN_MISMATCH names example, output, expected and got", () => {
 
   test("right alone and wrong in a batch", async () => {
     const { manifest, signature, examples } = setUp("float32", [1, 2]);
-    const run: RunModel = async (rows) => ({
-      outputs: [[], rows.map((row) => (rows.length > 1 ? 1 : Number(row[1]) + 1))],
-    });
+    const run: RunModel = async (take) => {
+      const rows = take();
+      return { outputs: [[], rows.map((row) => (rows.length > 1 ? 1 : Number(row[1]) + 1))] };
+    };
     await expect(checkExamples(run, examples, signature, manifest)).rejects.toThrow(
       /examples\[1\]\.outputs\.answer expected 2, got 1 in a batch of 64 rows/,
     );
@@ -121,9 +125,9 @@ describe("warming up", () => {
   function clocked(lengthsMs: readonly number[]) {
     let nowMs = 0;
     const batches: number[] = [];
-    const run: RunModel = async (rows) => {
+    const run: RunModel = async (take) => {
       nowMs += lengthsMs[batches.length % lengthsMs.length]!;
-      batches.push(rows.length);
+      batches.push(take().length);
       return { outputs: [] };
     };
     return { run, batches, now: () => nowMs };
@@ -149,8 +153,8 @@ describe("warming up", () => {
     const { signature } = setUp("float32", []);
     const rows: unknown[] = [];
     await warmUp(
-      async (given) => {
-        rows.push(...given);
+      async (take) => {
+        rows.push(...take());
         return { outputs: [] };
       },
       [],

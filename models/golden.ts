@@ -50,11 +50,11 @@ export async function checkExamples(
 ): Promise<void> {
   if (examples.length === 0) return;
   for (const [i, example] of examples.entries()) {
-    const { outputs } = await run([example.row]);
+    const { outputs } = await run(() => [example.row]);
     for (const [o, answers] of outputs.entries()) compare(manifest, signature, example, i, o, answers[0]!, "");
   }
   const batch = repeated(examples, Math.max(WARM_UP_ROWS, examples.length));
-  const { outputs } = await run(batch.map(({ row }) => row));
+  const { outputs } = await run(() => batch.map(({ row }) => row));
   for (const [at, example] of batch.entries()) {
     const where = ` in a batch of ${batch.length} rows (alone it is right: the export's batch axis is)`;
     for (const [o, answers] of outputs.entries()) {
@@ -78,11 +78,11 @@ export async function warmUp(
   const rows = examples.length > 0 ? examples.map(({ row }) => row) : [blankRow(signature, columns)];
   let leastMs = Number.POSITIVE_INFINITY;
   try {
-    await run(repeated(rows, WARM_UP_ROWS));
+    await run(() => repeated(rows, WARM_UP_ROWS));
     const startMs = now();
     for (let i = 0; i < WARM_UP_RUNS && now() - startMs < WARM_UP_MAX_MS; i++) {
       const beforeMs = now();
-      await run([rows[i % rows.length]!]);
+      await run(() => [rows[i % rows.length]!]);
       leastMs = Math.min(leastMs, now() - beforeMs);
     }
   } catch (thrown) {

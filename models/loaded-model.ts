@@ -10,11 +10,12 @@ import type { FeatureColumn } from "../features/read-plan.ts";
 import { type BatchedResult, type BatcherOptions, createBatcher } from "./batcher.ts";
 import { checkExamples, compileExamples, warmUp } from "./golden.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { readOnnxFile } from "./onnx-file.ts";
 import { type ModelRepository, sha256Of } from "./repository.ts";
-import { type ModelSession, openSession, type RunModel } from "./session.ts";
+import { type ModelSession, openSession, type RunModel, type TakeRows, type WeightFile } from "./session.ts";
 import { compileSignature, type Signature } from "./signature.ts";
 import type { FeatureRow } from "./tensor.ts";
-import { type ClassLabels, withoutZipMap } from "./zipmap.ts";
+import type { ClassLabels } from "./zipmap.ts";
 
 /** States of a version, in Triton's words (ModelReadyState). */
 export type ModelState = "UNKNOWN" | "LOADING" | "READY" | "UNLOADING" | "UNAVAILABLE";
@@ -29,8 +30,9 @@ export interface LoadedModel {
   readonly columns: readonly FeatureColumn[];
   /** READY until `close`. */
   readonly state: ModelState;
-  /** SHA-256 of the model file as it lies in the repository, hexadecimal. */
+  /** SHA-256 of the model file as it lies in the repository, and of its files of weights after it, hexadecimal. */
   readonly sha256: string;
+  /** Of the model file and its files of weights. */
   readonly modelBytes: number;
   /** By name in the answer: the classes of a probabilities output whose ZipMap was taken out. */
   readonly classLabels: Readonly<Record<string, ClassLabels>>;
@@ -96,9 +98,10 @@ export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
   try {
     const manifest = options.manifest ?? (await readManifest(options.repository, name));
     const { file, content } = await options.repository.readModel(name, version);
-    const { bytes, classLabels } = withoutZipMap(content, file);
+    const { bytes, classLabels, weightFiles } = readOnnxFile(content, file);
     const columns = columnsOfService(options, manifest);
-    const session = await openSession(bytes, file);
+    const weights = await readWeights(options, weightFiles);
+    const session = await openSession(bytes, file, weights);
     const proven = await prove(session, manifest, columns, options.now).catch(async (thrown) => {
       await session.release();
       throw thrown;
@@ -108,9 +111,9 @@ export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
       version,
       manifest,
       columns,
-      sha256: sha256Of(content),
-      modelBytes: content.byteLength,
-      classLabels: labelsByName(manifest, classLabels ?? {}),
+      sha256: sha256Of(content, ...weights.map((weight) => weight.content)),
+      modelBytes: weights.reduce((bytesSoFar, weight) => bytesSoFar + weight.content.byteLength, content.byteLength),
+      classLabels: labelsByName(manifest, classLabels),
       ...proven,
     };
     return serve(options, session, traits, enter);
@@ -124,6 +127,19 @@ export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
 export async function readManifest(repository: ModelRepository, name: string): Promise<Manifest> {
   const { file, content } = await repository.readManifest(name);
   return parseManifest(content, file);
+}
+
+/** One after the other: a model of gigabytes is not to be in memory twice. */
+async function readWeights(
+  { repository, name, version }: VersionToLoad,
+  files: readonly string[],
+): Promise<readonly WeightFile[]> {
+  const read: WeightFile[] = [];
+  for (const file of files) {
+    const { content } = await repository.readWeights(name, version, file);
+    read.push({ name: file, content });
+  }
+  return read;
 }
 
 /** What is known of a version before it serves. */
@@ -174,19 +190,25 @@ function serve(
 
 /** Tells the channel of every run; calls straight through while nobody listens. */
 function observed(run: RunModel, model: string, version: number, now: () => number): RunModel {
-  async function runObserved(rows: readonly FeatureRow[]) {
+  async function runObserved(take: TakeRows) {
     const startMs = now();
     let failed = true;
+    let rowCount = 0;
+    const counted = () => {
+      const rows = take();
+      rowCount = rows.length;
+      return rows;
+    };
     try {
-      const result = await run(rows);
+      const result = await run(counted);
       failed = false;
       return result;
     } finally {
       const durationMs = now() - startMs;
-      modelRun.publish({ model, version, rows: rows.length, durationMs, failed } satisfies ModelRunEvent);
+      modelRun.publish({ model, version, rows: rowCount, durationMs, failed } satisfies ModelRunEvent);
     }
   }
-  return (rows) => (modelRun.hasSubscribers ? runObserved(rows) : run(rows));
+  return (take) => (modelRun.hasSubscribers ? runObserved(take) : run(take));
 }
 
 function columnsOfService({ columnsOf }: LoadOptions, { file, service }: Manifest): readonly FeatureColumn[] {

@@ -61,7 +61,7 @@ export const EXAMPLES_MAX = 1_000;
 const MISTAKES_SHOWN = 5;
 
 /** Names that the answer needs for itself. */
-const RESERVED_OUTPUTS: readonly string[] = ["version", "error"];
+export const RESERVED_OUTPUTS: readonly string[] = ["version", "error"];
 
 const FEATURE = /^(?:[A-Za-z][A-Za-z0-9_]{0,62}:)?[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const OUTPUT_NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;

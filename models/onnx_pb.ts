@@ -1,4 +1,4 @@
-// The part of ONNX's own protocol that zipmap.ts looks at, with ONNX's names and field numbers
+// The part of ONNX's own protocol that onnx-file.ts and zipmap.ts look at, with ONNX's names and field numbers
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Everything else in a model (weights, attributes, metadata)
 // arrives as unknown fields, which are kept as bytes and written back, so a subset is enough to rewrite a graph.
 //
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file onnx-subset.proto.
  */
 export const file_onnx_subset: GenFile = /*@__PURE__*/
-  fileDesc("ChFvbm54LXN1YnNldC5wcm90bxIEb25ueCJdCgpNb2RlbFByb3RvEi4KDG9wc2V0X2ltcG9ydBgIIAMoCzIYLm9ubnguT3BlcmF0b3JTZXRJZFByb3RvEh8KBWdyYXBoGAcgASgLMhAub25ueC5HcmFwaFByb3RvIjUKEk9wZXJhdG9yU2V0SWRQcm90bxIOCgZkb21haW4YASABKAkSDwoHdmVyc2lvbhgCIAEoAyJRCgpHcmFwaFByb3RvEh0KBG5vZGUYASADKAsyDy5vbm54Lk5vZGVQcm90bxIkCgZvdXRwdXQYDCADKAsyFC5vbm54LlZhbHVlSW5mb1Byb3RvImwKCU5vZGVQcm90bxINCgVpbnB1dBgBIAMoCRIOCgZvdXRwdXQYAiADKAkSDAoEbmFtZRgDIAEoCRIPCgdvcF90eXBlGAQgASgJEhEKCWF0dHJpYnV0ZRgFIAMoDBIOCgZkb21haW4YByABKAkiPQoOQXR0cmlidXRlUHJvdG8SDAoEbmFtZRgBIAEoCRIMCgRpbnRzGAggAygDEg8KB3N0cmluZ3MYCSADKAwiPQoOVmFsdWVJbmZvUHJvdG8SDAoEbmFtZRgBIAEoCRIdCgR0eXBlGAIgASgLMg8ub25ueC5UeXBlUHJvdG8iwwEKCVR5cGVQcm90bxItCgt0ZW5zb3JfdHlwZRgBIAEoCzIWLm9ubnguVHlwZVByb3RvLlRlbnNvckgAEjEKDXNlcXVlbmNlX3R5cGUYBCABKAsyGC5vbm54LlR5cGVQcm90by5TZXF1ZW5jZUgAGhsKBlRlbnNvchIRCgllbGVtX3R5cGUYASABKAUaLgoIU2VxdWVuY2USIgoJZWxlbV90eXBlGAEgASgLMg8ub25ueC5UeXBlUHJvdG9CBwoFdmFsdWU");
+  fileDesc("ChFvbm54LXN1YnNldC5wcm90bxIEb25ueCJdCgpNb2RlbFByb3RvEi4KDG9wc2V0X2ltcG9ydBgIIAMoCzIYLm9ubnguT3BlcmF0b3JTZXRJZFByb3RvEh8KBWdyYXBoGAcgASgLMhAub25ueC5HcmFwaFByb3RvIjUKEk9wZXJhdG9yU2V0SWRQcm90bxIOCgZkb21haW4YASABKAkSDwoHdmVyc2lvbhgCIAEoAyJ5CgpHcmFwaFByb3RvEh0KBG5vZGUYASADKAsyDy5vbm54Lk5vZGVQcm90bxImCgtpbml0aWFsaXplchgFIAMoCzIRLm9ubnguVGVuc29yUHJvdG8SJAoGb3V0cHV0GAwgAygLMhQub25ueC5WYWx1ZUluZm9Qcm90byJsCglOb2RlUHJvdG8SDQoFaW5wdXQYASADKAkSDgoGb3V0cHV0GAIgAygJEgwKBG5hbWUYAyABKAkSDwoHb3BfdHlwZRgEIAEoCRIRCglhdHRyaWJ1dGUYBSADKAwSDgoGZG9tYWluGAcgASgJIlYKDkF0dHJpYnV0ZVByb3RvEgwKBG5hbWUYASABKAkSCQoBcxgEIAEoDBIMCgRpbnRzGAggAygDEg8KB3N0cmluZ3MYCSADKAwSDAoEdHlwZRgUIAEoBSJnCgtUZW5zb3JQcm90bxIMCgRuYW1lGAggASgJEjMKDWV4dGVybmFsX2RhdGEYDSADKAsyHC5vbm54LlN0cmluZ1N0cmluZ0VudHJ5UHJvdG8SFQoNZGF0YV9sb2NhdGlvbhgOIAEoBSI0ChZTdHJpbmdTdHJpbmdFbnRyeVByb3RvEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCSI9Cg5WYWx1ZUluZm9Qcm90bxIMCgRuYW1lGAEgASgJEh0KBHR5cGUYAiABKAsyDy5vbm54LlR5cGVQcm90byLDAQoJVHlwZVByb3RvEi0KC3RlbnNvcl90eXBlGAEgASgLMhYub25ueC5UeXBlUHJvdG8uVGVuc29ySAASMQoNc2VxdWVuY2VfdHlwZRgEIAEoCzIYLm9ubnguVHlwZVByb3RvLlNlcXVlbmNlSAAaGwoGVGVuc29yEhEKCWVsZW1fdHlwZRgBIAEoBRouCghTZXF1ZW5jZRIiCgllbGVtX3R5cGUYASABKAsyDy5vbm54LlR5cGVQcm90b0IHCgV2YWx1ZQ");
 
 /**
  * @generated from message onnx.ModelProto
@@ -73,6 +73,11 @@ export type GraphProto = Message<"onnx.GraphProto"> & {
   node: NodeProto[];
 
   /**
+   * @generated from field: repeated onnx.TensorProto initializer = 5;
+   */
+  initializer: TensorProto[];
+
+  /**
    * @generated from field: repeated onnx.ValueInfoProto output = 12;
    */
   output: ValueInfoProto[];
@@ -110,8 +115,8 @@ export type NodeProto = Message<"onnx.NodeProto"> & {
   opType: string;
 
   /**
-   * AttributeProto in ONNX. On the wire a message is bytes, and only ZipMap's are looked into: a large forest keeps
-   * tens of millions of integers in these.
+   * AttributeProto in ONNX. On the wire a message is bytes, and only those of ZipMap and StringNormalizer are looked
+   * into: a large forest keeps tens of millions of integers in these.
    *
    * @generated from field: repeated bytes attribute = 5;
    */
@@ -140,6 +145,11 @@ export type AttributeProto = Message<"onnx.AttributeProto"> & {
   name: string;
 
   /**
+   * @generated from field: optional bytes s = 4;
+   */
+  s: Uint8Array;
+
+  /**
    * @generated from field: repeated int64 ints = 8;
    */
   ints: bigint[];
@@ -148,6 +158,13 @@ export type AttributeProto = Message<"onnx.AttributeProto"> & {
    * @generated from field: repeated bytes strings = 9;
    */
   strings: Uint8Array[];
+
+  /**
+   * AttributeType in ONNX: 3 is STRING.
+   *
+   * @generated from field: optional int32 type = 20;
+   */
+  type: number;
 };
 
 /**
@@ -156,6 +173,59 @@ export type AttributeProto = Message<"onnx.AttributeProto"> & {
  */
 export const AttributeProtoSchema: GenMessage<AttributeProto> = /*@__PURE__*/
   messageDesc(file_onnx_subset, 4);
+
+/**
+ * A weight. Its elements are kept as unknown fields, or lie in another file.
+ *
+ * @generated from message onnx.TensorProto
+ */
+export type TensorProto = Message<"onnx.TensorProto"> & {
+  /**
+   * @generated from field: optional string name = 8;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated onnx.StringStringEntryProto external_data = 13;
+   */
+  externalData: StringStringEntryProto[];
+
+  /**
+   * DataLocation in ONNX: 1 is EXTERNAL.
+   *
+   * @generated from field: optional int32 data_location = 14;
+   */
+  dataLocation: number;
+};
+
+/**
+ * Describes the message onnx.TensorProto.
+ * Use `create(TensorProtoSchema)` to create a new message.
+ */
+export const TensorProtoSchema: GenMessage<TensorProto> = /*@__PURE__*/
+  messageDesc(file_onnx_subset, 5);
+
+/**
+ * @generated from message onnx.StringStringEntryProto
+ */
+export type StringStringEntryProto = Message<"onnx.StringStringEntryProto"> & {
+  /**
+   * @generated from field: optional string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: optional string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message onnx.StringStringEntryProto.
+ * Use `create(StringStringEntryProtoSchema)` to create a new message.
+ */
+export const StringStringEntryProtoSchema: GenMessage<StringStringEntryProto> = /*@__PURE__*/
+  messageDesc(file_onnx_subset, 6);
 
 /**
  * @generated from message onnx.ValueInfoProto
@@ -177,7 +247,7 @@ export type ValueInfoProto = Message<"onnx.ValueInfoProto"> & {
  * Use `create(ValueInfoProtoSchema)` to create a new message.
  */
 export const ValueInfoProtoSchema: GenMessage<ValueInfoProto> = /*@__PURE__*/
-  messageDesc(file_onnx_subset, 5);
+  messageDesc(file_onnx_subset, 7);
 
 /**
  * @generated from message onnx.TypeProto
@@ -206,7 +276,7 @@ export type TypeProto = Message<"onnx.TypeProto"> & {
  * Use `create(TypeProtoSchema)` to create a new message.
  */
 export const TypeProtoSchema: GenMessage<TypeProto> = /*@__PURE__*/
-  messageDesc(file_onnx_subset, 6);
+  messageDesc(file_onnx_subset, 8);
 
 /**
  * @generated from message onnx.TypeProto.Tensor
@@ -225,7 +295,7 @@ export type TypeProto_Tensor = Message<"onnx.TypeProto.Tensor"> & {
  * Use `create(TypeProto_TensorSchema)` to create a new message.
  */
 export const TypeProto_TensorSchema: GenMessage<TypeProto_Tensor> = /*@__PURE__*/
-  messageDesc(file_onnx_subset, 6, 0);
+  messageDesc(file_onnx_subset, 8, 0);
 
 /**
  * @generated from message onnx.TypeProto.Sequence
@@ -242,5 +312,5 @@ export type TypeProto_Sequence = Message<"onnx.TypeProto.Sequence"> & {
  * Use `create(TypeProto_SequenceSchema)` to create a new message.
  */
 export const TypeProto_SequenceSchema: GenMessage<TypeProto_Sequence> = /*@__PURE__*/
-  messageDesc(file_onnx_subset, 6, 1);
+  messageDesc(file_onnx_subset, 8, 1);
 

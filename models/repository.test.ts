@@ -34,6 +34,23 @@ test("models and versions are listed, newest version first", async () => {
   expect(Buffer.from(content).toString()).toBe("10");
 });
 
+test("files of weights are read from beside the model, by name alone", async () => {
+  await put("churn/model.json", "{}");
+  await put("churn/1/model.onnx.data", "weights");
+  await put("secret", "secret");
+  const repository = await openModelRepository(directory);
+  const { file, content } = await repository.readWeights("churn", 1, "model.onnx.data");
+  expect(file).toBe(join(directory, "churn", "1", "model.onnx.data"));
+  expect(Buffer.from(content).toString()).toBe("weights");
+  for (const name of ["weights.bin", "../../secret"]) {
+    await expect(repository.readWeights("churn", 1, name)).rejects.toMatchObject({
+      code: "MODEL_FILE_INVALID",
+      message: expect.stringMatching(/churn.1.*(does not exist|can't be read).*model\.onnx keeps weights in it/),
+    });
+  }
+  await expect(repository.readWeights("../x", 1, "weights.bin")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+});
+
 test("a version behind a link counts, a link to nowhere does not", async () => {
   await put("elsewhere/model.onnx");
   await put("churn/model.json");

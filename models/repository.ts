@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { HeadgateError, reasonOf } from "../errors.ts";
 
 /** A file of the repository and where it was, for messages. */
@@ -30,12 +30,14 @@ export interface ModelRepository {
   readManifest(model: string): Promise<RepositoryFile<string>>;
   /** The model's bytes. Throws MODEL_NOT_FOUND or MODEL_FILE_INVALID. */
   readModel(model: string, version: number): Promise<RepositoryFile<Uint8Array>>;
+  /** A file of weights beside the model's, by its name alone. Throws MODEL_NOT_FOUND or MODEL_FILE_INVALID. */
+  readWeights(model: string, version: number, name: string): Promise<RepositoryFile<Uint8Array>>;
 }
 
 /** Largest manifest, bytes. A larger one is refused unread. */
 const MANIFEST_MAX_BYTES = 4 * 1024 * 1024;
 
-/** Largest model file, bytes: an ONNX file is one protobuf message, which can't be larger. */
+/** Largest file of a model, bytes: an ONNX file is one protobuf message, which can't be larger. */
 const MODEL_MAX_BYTES = 2 ** 31 - 1;
 
 /** The most names that a refusal lists. */
@@ -53,9 +55,11 @@ export function checkModelName(name: string): void {
   );
 }
 
-/** The SHA-256 of a file's bytes, hexadecimal: how two gateways tell that they serve the same model. */
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+/** The SHA-256 of files' bytes, one after the other, hexadecimal: how two gateways tell that they serve the same model. */
+export function sha256Of(...files: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  for (const bytes of files) hash.update(bytes);
+  return hash.digest("hex");
 }
 
 /** Opens a folder of models. Throws CONFIG_INVALID when there is no such folder or no model in it. */
@@ -66,6 +70,7 @@ export async function openModelRepository(directory: string): Promise<ModelRepos
     versions: (model: string) => listVersions(directory, model),
     readManifest: (model: string) => readManifest(directory, model),
     readModel: (model: string, version: number) => readModel(directory, model, version),
+    readWeights: (model: string, version: number, name: string) => readWeights(directory, model, version, name),
   });
   if ((await repository.models()).length === 0) {
     throw new HeadgateError(
@@ -151,6 +156,24 @@ async function readModel(directory: string, model: string, version: number): Pro
     throw new HeadgateError(
       "MODEL_FILE_INVALID",
       `${file} ${reason}; put the model there or remove the version's folder.`,
+    );
+  });
+  return Object.freeze({ file, content: bytes });
+}
+
+async function readWeights(
+  directory: string,
+  model: string,
+  version: number,
+  name: string,
+): Promise<RepositoryFile<Uint8Array>> {
+  checkModelName(model);
+  const folder = join(directory, model, String(version));
+  const file = join(folder, basename(name));
+  const bytes = await readBounded(file, MODEL_MAX_BYTES, (reason) => {
+    throw new HeadgateError(
+      "MODEL_FILE_INVALID",
+      `${file} ${reason}; ${join(folder, "model.onnx")} keeps weights in it, so put it there as the exporter wrote it, or export the model with its weights inside.`,
     );
   });
   return Object.freeze({ file, content: bytes });

@@ -3,16 +3,26 @@
  * event loop for as long as it lasts, so one thread is all it is given (more would spin while the loop waits), and how
  * often it is called is batcher.ts's business.
  *
+ * The rows are taken by a setImmediate of our own just before the runtime's: a request that is read from its socket in
+ * this turn still goes with this run, where waiting first and running then would take a turn more and runs half as
+ * full. Till then the runtime holds feeds of no rows, so that, should it ever look at them sooner, the run fails.
+ *
  * Of the runtime's answers only those the manifest maps are asked for. With tensor.ts this is the runtime's only home.
  */
 
 import { env, InferenceSession } from "onnxruntime-node";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { type Graph, type GraphPort, type Signature, TENSOR_TYPES } from "./signature.ts";
-import { compileFeeds, type FeatureRow, type OutputValue, type RunResult, readOutput } from "./tensor.ts";
+import { compileFeeds, type FeatureRow, type Feeds, type OutputValue, type RunResult, readOutput } from "./tensor.ts";
 
-/** Runs the model over rows, in order. Rejects with MODEL_FAILED, or with what tensor.ts refuses of a row. */
-export type RunModel = (rows: readonly FeatureRow[]) => Promise<RunResult>;
+/** Gives the rows of a run: called once, and as late as can be, so that they may gather until then. */
+export type TakeRows = () => readonly FeatureRow[];
+
+/**
+ * Runs the model over the rows that `take` gives at the end of this turn of the event loop, in order. Rejects with
+ * MODEL_FAILED, or with what tensor.ts refuses of a row.
+ */
+export type RunModel = (take: TakeRows) => Promise<RunResult>;
 
 /** A model in the runtime. */
 export interface ModelSession {
@@ -31,11 +41,28 @@ const OPTIONS: InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-/** Loads a model without ZipMap. Throws MODEL_FILE_INVALID with the runtime's reason; `file` names the bytes. */
-export async function openSession(bytes: Uint8Array, file: string): Promise<ModelSession> {
+const NO_TENSOR = undefined as unknown as Feeds[string];
+
+/** A file beside the model that holds weights of it. */
+export interface WeightFile {
+  /** As the model names it. */
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+/**
+ * Loads a model as onnx-file.ts gives it. Throws MODEL_FILE_INVALID with the runtime's reason, which names the
+ * operator or type that it does not have; `file` names the bytes.
+ */
+export async function openSession(
+  bytes: Uint8Array,
+  file: string,
+  weights: readonly WeightFile[] = [],
+): Promise<ModelSession> {
+  const externalData = weights.map(({ name, content }) => ({ path: name, data: content }));
   let session: InferenceSession;
   try {
-    session = await InferenceSession.create(bytes, OPTIONS);
+    session = await InferenceSession.create(bytes, weights.length === 0 ? OPTIONS : { ...OPTIONS, externalData });
   } catch (thrown) {
     throw new HeadgateError(
       "MODEL_FILE_INVALID",
@@ -62,41 +89,79 @@ function portOf(metadata: InferenceSession.ValueMetadata): GraphPort {
 }
 
 function compileRun(session: InferenceSession, signature: Signature, file: string): RunModel {
+  const { rowsPerRun } = signature;
   const feedsOf = compileFeeds(signature.inputs);
   const fetches = [...new Set(signature.outputs.map(({ output }) => output))];
 
-  async function runTogether(rows: readonly FeatureRow[]): Promise<RunResult> {
-    const feeds = feedsOf(rows);
+  const noRows = feedsOf([]);
+
+  async function runTogether(take: TakeRows): Promise<RunResult> {
+    const feeds: Feeds = { ...noRows };
+    let rowCount = 0;
+    let refused: { readonly thrown: unknown } | undefined;
+    const taking = setImmediate(() => {
+      try {
+        const rows = take();
+        rowCount = rows.length;
+        Object.assign(feeds, feedsOf(rows));
+      } catch (thrown) {
+        refused = { thrown };
+        // A feed that is no tensor keeps the runtime from running (and from logging that an input is missing).
+        for (const input in feeds) feeds[input] = NO_TENSOR;
+      }
+    });
     let results: InferenceSession.ReturnType;
     try {
       results = await session.run(feeds, fetches);
     } catch (thrown) {
+      clearImmediate(taking);
+      if (refused !== undefined) throw refused.thrown;
       throw new HeadgateError(
         "MODEL_FAILED",
-        `${file} failed over ${rows.length} rows: ${reasonOfRuntime(thrown)}.`,
+        `${file} failed over ${rowCount} rows: ${reasonOfRuntime(thrown)}.`,
         thrown,
       );
     }
-    return { outputs: signature.outputs.map((plan) => readOutput(plan, results[plan.output]!, rows.length)) };
+    if (refused !== undefined) throw refused.thrown;
+    return { outputs: signature.outputs.map((plan) => readOutput(plan, results[plan.output]!, rowCount)) };
   }
 
-  async function runOneByOne(rows: readonly FeatureRow[]): Promise<RunResult> {
+  /** For a graph fixed to a number of rows: the last rows are repeated until they are as many. */
+  async function runInSteps(take: TakeRows): Promise<RunResult> {
+    const rows = take();
     const outputs = signature.outputs.map((): OutputValue[] => []);
-    for (const row of rows) {
-      const answer = await runTogether([row]);
-      for (const [i, values] of answer.outputs.entries()) outputs[i]!.push(values[0]!);
+    for (let start = 0; start < rows.length; start += rowsPerRun) {
+      const left = rows.length - start;
+      const step = Array.from({ length: rowsPerRun }, (_, i) => rows[start + Math.min(i, left - 1)]!);
+      const answer = await runTogether(() => step);
+      for (const [i, values] of answer.outputs.entries()) outputs[i]!.push(...values.slice(0, left));
     }
     return { outputs };
   }
 
-  return signature.rowsPerRun === 1 ? runOneByOne : runTogether;
+  return Number.isFinite(rowsPerRun) ? runInSteps : runTogether;
 }
+
+/** TensorProto.DataType of the types that no tensor in JavaScript has: the runtime's binding says their number alone. */
+const ELEMENT_TYPES: Readonly<Record<string, string>> = {
+  14: "complex64",
+  15: "complex128",
+  16: "bfloat16",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
+  23: "float4e2m1",
+};
 
 /** The runtime's own words, on one line, without the C++ function and the path on the machine that it was built on. */
 function reasonOfRuntime(thrown: unknown): string {
   return reasonOf(thrown)
     .replace(/\/\S*\/onnxruntime\/\S+:\d+\s?/g, "")
     .replace(/\s+/g, " ")
+    .replace(/(data type: )(\d+)/, (all, before, type) => (ELEMENT_TYPES[type] ? before + ELEMENT_TYPES[type] : all))
     .replace(/[\w:<>]+ onnxruntime::[\w:]+\(.*?\) (?=[A-Z])/, "")
     .replace(/[\s.;]+$/, "")
     .slice(0, 400);

@@ -56,10 +56,10 @@ test("inputs, order and ranks are compiled to positions", () => {
   );
   const signature = compileSignature(manifest, graph, COLUMNS);
   expect(signature.inputs).toEqual([
-    { input: "any", type: "float64", columns: [0], features: ["v:orders"], rank: 2 },
-    { input: "city", type: "string", columns: [2], features: ["v:city"], rank: 2 },
-    { input: "flag", type: "bool", columns: [3], features: ["v:vip"], rank: 1 },
-    { input: "X", type: "float32", columns: [5, 0, 1], features: ["w:aov", "v:orders", "v:aov"], rank: 2 },
+    { input: "any", type: "float64", columns: [0], features: ["v:orders"], rowShape: [1] },
+    { input: "city", type: "string", columns: [2], features: ["v:city"], rowShape: [1] },
+    { input: "flag", type: "bool", columns: [3], features: ["v:vip"], rowShape: [] },
+    { input: "X", type: "float32", columns: [5, 0, 1], features: ["w:aov", "v:orders", "v:aov"], rowShape: [3] },
   ]);
   expect(signature).toMatchObject({
     outputs: [{ name: "score", output: "y", type: "float32" }],
@@ -69,9 +69,30 @@ test("inputs, order and ranks are compiled to positions", () => {
   });
 });
 
-test("a graph with a batch axis of one takes a row per run", () => {
-  const signature = compileSignature(manifestOf({ X: "orders" }), graphOf([port("X", "int64", [1, 1])]), COLUMNS);
-  expect(signature.rowsPerRun).toBe(1);
+test.each([1, 32])("a graph with a batch axis of %i takes as many rows per run", (batch) => {
+  const signature = compileSignature(manifestOf({ X: "orders" }), graphOf([port("X", "int64", [batch, 1])]), COLUMNS);
+  expect(signature.rowsPerRun).toBe(batch);
+});
+
+test.each<[(number | string)[], number[]]>([
+  [
+    ["N", 2, 2],
+    [2, 2],
+  ],
+  [
+    ["N", "steps", 2],
+    [2, 2],
+  ],
+  [
+    [1, 1, "", 1],
+    [1, 4, 1],
+  ],
+  [["N", "width"], [4]],
+  [[], [4]],
+])("four features fill a row of %j as %j", (shape, rowShape) => {
+  const inputs = { X: ["orders", "v:aov", "w:aov", "vip"] };
+  const signature = compileSignature(manifestOf(inputs), graphOf([port("X", "float32", shape)]), COLUMNS);
+  expect(signature.inputs[0]!.rowShape).toEqual(rowShape);
 });
 
 describe("what can be fed into what", () => {
@@ -129,7 +150,20 @@ describe("refused, with both sides named", () => {
     ],
     ["a matrix for a vector", { X: ["orders", "v:aov"] }, [port("X", "float32", ["N"])], /shape \[N\]/],
     ["an image", { X: "orders" }, [port("X", "float32", ["N", 1, 28])], /shape \[N, 1, 28\]/],
-    ["a batch of 32", { X: "orders" }, [port("X", "float32", [32, 1])], /fixed to 32 rows/],
+    [
+      "steps that the features don't fill",
+      { X: ["orders", "vip"] },
+      [port("X", "float32", ["N", "", 3])],
+      /\[N, \?, 3\]/,
+    ],
+    ["two open axes", { X: ["orders", "vip"] }, [port("X", "float32", ["N", "", ""])], /\[N, \?, \?\]/],
+    [
+      "batches of two sizes",
+      { X: "orders", Z: "vip" },
+      [port("X", "float32", [32, 1]), port("Z", "float32", [1, 1])],
+      /different numbers of rows.*"X" \[32, 1\], "Z" \[1, 1\]/,
+    ],
+    ["a batch of none", { X: "orders" }, [port("X", "float32", [0, 1])], /or to none \("X" \[0, 1\]\)/],
     ["a list", { X: "embedding" }, [X], /v:embedding is array\(float32\).*lists can't be fed/],
     ["a sequence", { X: "orders" }, [port("X", undefined)], /input "X".*is not a tensor/],
   ])("%s", (_, inputs, ports, sentence) => {

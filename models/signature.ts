@@ -9,7 +9,7 @@
  */
 
 import { HeadgateError } from "../errors.ts";
-import { type FeatureValue, REFUSED, type ScalarKind, typeName } from "../features/field.ts";
+import { type FeatureValue, type FieldType, REFUSED, type ScalarKind, typeName } from "../features/field.ts";
 import { compileFromJson } from "../features/json-value.ts";
 import type { FeatureColumn } from "../features/read-plan.ts";
 import type { Manifest, ManifestInput, ManifestValue } from "./manifest.ts";
@@ -58,8 +58,8 @@ export interface InputPlan {
   readonly columns: readonly number[];
   /** `view:field` of each column, for messages. */
   readonly features: readonly string[];
-  /** 1 for a tensor [N], 2 for [N, columns]. */
-  readonly rank: 1 | 2;
+  /** The tensor's axes after the first: none for [N], [columns] for a matrix, [2, 3] for two steps of three columns. */
+  readonly rowShape: readonly number[];
 }
 
 /** Which tensor a member of the answer comes from. */
@@ -73,7 +73,7 @@ export interface OutputPlan {
 export interface Signature {
   readonly inputs: readonly InputPlan[];
   readonly outputs: readonly OutputPlan[];
-  /** How many rows one run of the graph can take: 1 for a graph exported with a batch axis of 1, else Infinity. */
+  /** How many rows one run of the graph takes: as many as its batch axis is fixed to, or Infinity for any number. */
   readonly rowsPerRun: number;
   /** Positions of the features that the model takes, ascending; the service's other features can be missing. */
   readonly columns: readonly number[];
@@ -94,6 +94,11 @@ const FED_INTO: Readonly<Record<ScalarKind, readonly TensorType[]>> = {
   string: ["string"],
   bytes: [],
 };
+
+/** Whether a feature of a type can become an element of a tensor. */
+export function canFeed({ kind, list }: FieldType, type: TensorType): boolean {
+  return !list && FED_INTO[kind].includes(type);
+}
 
 /**
  * Compiles the signature. `columns` are the service's, in its order. Throws SIGNATURE_MISMATCH naming both sides, and
@@ -175,7 +180,7 @@ function compileInput(
       `input "${port.name}" of ${graph.file} is not a tensor of numbers, bools or strings; export the model with tensor inputs`,
     );
   }
-  const rank = rankOf(manifest, mapped, graph, port);
+  const rowShape = rowShapeOf(manifest, mapped, graph, port);
   for (const position of positions) checkFeeding(manifest, columns[position]!, port.name, port.type);
   if (manifest.missing === "null" && !FLOATS.includes(port.type)) {
     throw mismatch(
@@ -189,27 +194,32 @@ function compileInput(
     type: port.type,
     columns: Object.freeze(positions),
     features: Object.freeze(features),
-    rank,
+    rowShape: Object.freeze(rowShape),
   });
 }
 
-function rankOf(manifest: Manifest, mapped: ManifestInput, graph: Graph, port: GraphPort): 1 | 2 {
+/** The axes of one row, which its features fill in order, the last axis first; one axis may be left open. */
+function rowShapeOf(manifest: Manifest, mapped: ManifestInput, graph: Graph, port: GraphPort): number[] {
   const count = mapped.features.length;
-  const [, width] = port.shape;
-  if (port.shape.length === 0) return 2;
-  if (port.shape.length === 1 && count === 1) return 1;
-  if (port.shape.length === 2 && (typeof width === "string" || width === count)) return 2;
+  const [batch, ...axes] = port.shape;
+  if (batch === undefined) return [count];
+  const open = axes.filter((size) => typeof size === "string").length;
+  const known = axes.reduce<number>((product, size) => (typeof size === "number" ? product * size : product), 1);
+  const rest = count / known;
+  if (open === 0 ? rest === 1 : open === 1 && Number.isInteger(rest)) {
+    return axes.map((size) => (typeof size === "number" ? size : rest));
+  }
   throw mismatch(
     manifest,
     `inputs.${mapped.input} maps ${count} feature${count === 1 ? "" : "s"} (${mapped.features.join(", ")}), ` +
-      `but input "${port.name}" of ${graph.file} has the shape [${port.shape.map((size) => (size === "" ? "?" : size)).join(", ")}]; ` +
-      "a row must be one value, or as many as the second axis has",
+      `but input "${port.name}" of ${graph.file} has the shape ${shapeText(port.shape)}; ` +
+      "the first axis is the batch, and a row must be as many values as the axes after it hold",
   );
 }
 
 function checkFeeding(manifest: Manifest, column: FeatureColumn, input: string, type: TensorType): void {
   const { kind, list } = column.type;
-  if (!list && FED_INTO[kind].includes(type)) return;
+  if (canFeed(column.type, type)) return;
   const why = list ? "lists can't be fed" : `a ${kind} can't become ${type} without guessing`;
   throw mismatch(
     manifest,
@@ -242,19 +252,14 @@ function compileOutput(
 
 /** Only inputs are asked: exporters are known to declare a first axis of 1 on outputs that follow the batch. */
 function rowsPerRun(manifest: Manifest, graph: Graph): number {
-  let rows = Number.POSITIVE_INFINITY;
-  for (const { name, shape } of graph.inputs) {
-    const [batch] = shape;
-    if (typeof batch !== "number") continue;
-    if (batch !== 1) {
-      throw mismatch(
-        manifest,
-        `input "${name}" of ${graph.file} is fixed to ${batch} rows; export the model with a symbolic batch axis, or one of 1`,
-      );
-    }
-    rows = 1;
-  }
-  return rows;
+  const fixed = graph.inputs.filter(({ shape: [batch] }) => typeof batch === "number");
+  const sizes = new Set(fixed.map(({ shape }) => shape[0] as number));
+  if (sizes.size <= 1 && !sizes.has(0)) return [...sizes][0] ?? Number.POSITIVE_INFINITY;
+  const shapes = fixed.map(({ name, shape }) => `"${name}" ${shapeText(shape)}`).join(", ");
+  throw mismatch(
+    manifest,
+    `the inputs of ${graph.file} are fixed to different numbers of rows or to none (${shapes}); export the model with a symbolic batch axis`,
+  );
 }
 
 function compileDefaults(manifest: Manifest, columns: readonly FeatureColumn[]): (FeatureValue | undefined)[] {
@@ -266,6 +271,8 @@ function compileDefaults(manifest: Manifest, columns: readonly FeatureColumn[]):
   return defaults;
 }
 
+const shapeText = (shape: GraphPort["shape"]): string =>
+  `[${shape.map((size) => (size === "" ? "?" : size)).join(", ")}]`;
 const referenceOf = ({ view, field }: FeatureColumn): string => `${view}:${field}`;
 const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
 

@@ -4,12 +4,12 @@ import type { FeatureValue } from "../features/field.ts";
 import type { InputPlan, TensorType } from "./signature.ts";
 import { compileFeeds, readOutput } from "./tensor.ts";
 
-const planOf = (type: TensorType, columns = [0], rank: 1 | 2 = 2): InputPlan => ({
+const planOf = (type: TensorType, columns = [0], rowShape: readonly number[] = [columns.length]): InputPlan => ({
   input: "X",
   type,
   columns,
   features: columns.map((column) => `v:f${column}`),
-  rank,
+  rowShape,
 });
 
 function feed(plan: InputPlan, rows: readonly (readonly FeatureValue[])[]): Tensor {
@@ -30,7 +30,7 @@ describe("feeding", () => {
   });
 
   test("a vector has one axis", () => {
-    expect(feed(planOf("int64", [0], 1), [[1], [2], [3]]).dims).toEqual([3]);
+    expect(feed(planOf("int64", [0], []), [[1], [2], [3]]).dims).toEqual([3]);
   });
 
   test("an int64 is exact, and a single the nearest one", () => {
@@ -123,8 +123,10 @@ describe("reading", () => {
     expect(read("float64", new Tensor(Float64Array.of(Number.NaN, -0), [2]), 2)).toEqual([Number.NaN, -0]);
   });
 
-  test("a scalar answers for one row, and nothing else that is not the rows", () => {
+  test("a run of one row may leave the batch axis out, no other may", () => {
     expect(read("float32", new Tensor(Float32Array.of(7), []), 1)).toEqual([7]);
+    expect(read("float32", new Tensor(Float32Array.of(7, 8), [2]), 1)).toEqual([[7, 8]]);
+    expect(read("float32", new Tensor(Float32Array.of(7, 8), [2, 1]), 1)).toEqual([[[7], [8]]]);
     for (const dims of [[], [1], [1, 3], [2]]) {
       const size = dims.reduce((product, axis) => product * axis, 1);
       expect(() => read("float32", new Tensor(new Float32Array(size), dims), 3)).toThrow(

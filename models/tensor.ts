@@ -36,8 +36,7 @@ export function compileFeeds(inputs: readonly InputPlan[]): (rows: readonly Feat
   return (rows) => {
     const feeds: Feeds = {};
     for (const { plan, fill } of fillers) {
-      const dims = plan.rank === 1 ? [rows.length] : [rows.length, plan.columns.length];
-      feeds[plan.input] = tensorOf(plan.type, fill(rows), dims);
+      feeds[plan.input] = tensorOf(plan.type, fill(rows), [rows.length, ...plan.rowShape]);
     }
     return feeds;
   };
@@ -49,20 +48,26 @@ function tensorOf(type: TensorType, elements: TensorData, dims: readonly number[
   return Object.assign(new Tensor("uint16", elements as Uint16Array, dims), { type });
 }
 
-/** Reads an output of a run over `rowCount` rows: one value per row. Throws MODEL_FAILED when its first axis is not the rows. */
+/**
+ * Reads an output of a run over `rowCount` rows: one value per row, by the shape that came, for declared ones lie.
+ * Throws MODEL_FAILED when its first axis is not the rows.
+ */
 export function readOutput(plan: OutputPlan, tensor: Tensor, rowCount: number): readonly OutputValue[] {
-  const [batch, ...axes] = tensor.dims;
-  // A graph that is fixed to one row may leave the batch axis out of a scalar output.
-  if (batch !== rowCount && !(batch === undefined && rowCount === 1)) {
-    throw new HeadgateError(
-      "MODEL_FAILED",
-      `Output "${plan.output}" has the shape [${tensor.dims.join(", ")}] for ${rowCount} rows; its first axis must be the batch, so export the model with a symbolic batch axis.`,
-    );
-  }
+  const axes = axesOfRow(plan, tensor.dims, rowCount);
   const values = compileElements(plan.type, tensor.data as Elements);
   if (axes.length === 0 || (axes.length === 1 && axes[0] === 1)) return take(values, 0, rowCount);
   const rowLength = axes.reduce((product, size) => product * size, 1);
   return Array.from({ length: rowCount }, (_, row) => nest(values, row * rowLength, axes));
+}
+
+function axesOfRow(plan: OutputPlan, dims: readonly number[], rowCount: number): readonly number[] {
+  if (dims[0] === rowCount) return dims.slice(1);
+  // A graph may squeeze the batch axis out of the one row that it was run on; what it gives is that row's then.
+  if (rowCount === 1) return dims;
+  throw new HeadgateError(
+    "MODEL_FAILED",
+    `Output "${plan.output}" has the shape [${dims.join(", ")}] for ${rowCount} rows; its first axis must be the batch, so export the model with a symbolic batch axis.`,
+  );
 }
 
 type Elements = ArrayLike<number | bigint | string>;
