@@ -130,6 +130,9 @@ function createProgram(report: (exitCode: number) => void): Command {
   const program = new Command("headgate")
     .description("A real-time feature store and ONNX inference gateway in one process.")
     .version(packageManifest().version)
+    // Before the command as well as after it, where each command's help has them.
+    .option("--project <dir>", 'the project folder (default: ".")')
+    .option("--json", "answer with one JSON object")
     .exitOverride()
     .configureOutput({ writeErr: (text) => void (AS_JSON || process.stderr.write(text)) })
     .showHelpAfterError("(see --help)");
@@ -149,7 +152,7 @@ function addCommand(program: Command, line: CommandLine, report: (exitCode: numb
     .exitOverride();
   for (const option of line.options ?? []) command.addOption(option);
   command.action(async () => {
-    const options = command.opts<Record<string, unknown>>();
+    const options = { ...command.opts<Record<string, unknown>>(), ...program.opts<Record<string, unknown>>() };
     const context = contextOf(options);
     try {
       report(await line.run(context, command.args, options));

@@ -56,6 +56,11 @@ test.each([
   [`{ project: "shop" }`, { HEADGATE_KAFKA_BROKERS: "a:1,b" }, /takes a list of brokers, host:port,host:port\.$/],
   [`{ project: "shop" }`, { HEADGATE_KAFKA_SASL_MECHANISM: "SCRAM" }, /one of none, plain, .*, such as "none"/],
   [`{ project: "shop" }`, { HEADGATE_SCHEMA_REGISTRY: "h/u:pw" }, /HEADGATE_SCHEMA_REGISTRY is of the wrong form/],
+  [
+    `{ project: "shop" }`,
+    { HEADGATE_SCHEMA_REGISTRY: "https://u:50%@h" },
+    /HEADGATE_SCHEMA_REGISTRY is of the wrong form/,
+  ],
   [`{ project: "shop", ingestStart: "soon" }`, {}, /ingestStart is "soon"; it takes a place: earliest, latest or/],
   [`{ project: "shop" }`, { HEADGATE_MAX_ENTITIES: "1.5" }, /HEADGATE_MAX_ENTITIES is "1.5"/],
   [`{ project: "shop" }`, { HEADGATE_DRAIN_TIMEOUT: "10 s" }, /HEADGATE_DRAIN_TIMEOUT is "10 s"/],

@@ -59,6 +59,7 @@ export const ERRORS = Object.freeze({
   SOURCE_NOT_FOUND: kind(404, false, "The view's source has no file."),
   SOURCE_CHANGED: kind(409, true, "A source file changed while it was read."),
   SOURCE_DENIED: kind(403, false, "The source refuses access."),
+  SOURCE_UNSUPPORTED: kind(422, false, "The source can't do what a load needs of it."),
   SOURCE_UNREACHABLE: kind(503, true, "The source does not answer."),
   PARQUET_INVALID: kind(422, false, "The file is not readable Parquet."),
   PARQUET_COLUMN_MISSING: kind(422, false, "The Parquet file lacks a column the view needs."),
@@ -110,9 +111,13 @@ export class HeadgateError extends Error {
   }
 }
 
-/** The text of anything that was thrown, for putting into a sentence. */
+/** The text of anything that was thrown, for putting into a sentence. Never throws, whatever people's functions throw. */
 export function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "something without a text was thrown";
+  }
 }
 
 /** The most characters of a caller's own text that a sentence repeats. */

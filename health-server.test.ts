@@ -11,6 +11,7 @@ async function open(changes: Partial<HealthServerOptions> = {}): Promise<HealthS
   const server = await openHealthServer({
     host: "127.0.0.1",
     port: 0,
+    portSetting: "HEADGATE_HEALTH_PORT",
     readiness: async () => ({ ready: true, body: { status: "ready" } }),
     metricsText: async () => "headgate_x 1\n",
     ...changes,

@@ -13,6 +13,8 @@ export interface HealthServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** The setting that the port is of, for who has to choose another. */
+  readonly portSetting: "HEADGATE_HEALTH_PORT" | "HEADGATE_NIGHTLY_HEALTH_PORT";
   /** Whether the work goes on, and everything that makes it so. A rejection counts as not ready. */
   readonly readiness: () => Promise<{ readonly ready: boolean; readonly body: JsonValue }>;
   /** Prometheus' text form. */
@@ -33,9 +35,9 @@ const JSON_TYPE = "application/json; charset=utf-8";
 /** How long a probe may take to send its request, ms. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** Listens. Throws CONFIG_INVALID naming healthPort when it can't. */
+/** Listens. Throws CONFIG_INVALID naming the port's setting when it can't. */
 export async function openHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const { host, port } = options;
+  const { host, port, portSetting } = options;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
   server.on("request", (request, response) => {
     const path = (request.url ?? "").replace(/\?.*$/, "");
@@ -50,11 +52,7 @@ export async function openHealthServer(options: HealthServerOptions): Promise<He
       const problem =
         cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
       fail(
-        new HeadgateError(
-          "CONFIG_INVALID",
-          `${host}:${port} ${problem}; choose another with HEADGATE_HEALTH_PORT.`,
-          cause,
-        ),
+        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with ${portSetting}.`, cause),
       );
     });
     server.listen(port, host);

@@ -130,7 +130,7 @@ test("a listing tells the versions that stat tells", async () => {
 });
 
 test("what is not there, or not a file, is refused by name", async () => {
-  await expect(objects.stat("none.parquet")).rejects.toThrow(/^none\.parquet is not there/);
+  await expect(objects.stat("none.parquet")).rejects.toThrow(/^none\.parquet is not there or is no file/);
   await expect(objects.stat("data")).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
 });
 
@@ -181,7 +181,7 @@ test("of writers with the same condition one wins", async () => {
 });
 
 test("the lock of a writer that died holds nobody up for ever", async () => {
-  const files = openLocalFiles(directory, 20);
+  const files = openLocalFiles(directory, { lockStaleMs: 20 });
   const etag = await files.put("record", Buffer.from("start"));
   writeFileSync(join(directory, ".record.lock"), "");
   await files.put("record", Buffer.from("next"), { ifMatch: etag });

@@ -11,14 +11,23 @@ import type { S3Limits } from "./object-store/s3-attempts.ts";
 
 export type { ObjectStore, ObjectVersion };
 
+/** How files are reached. */
+export interface ObjectStoreOptions {
+  /** Where relative paths start. */
+  readonly directory: string;
+  readonly s3?: S3Limits;
+  /** Ends at once what waits for S3, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Opens the files that are reachable from a directory, and S3 by what the environment says of it. */
-export function openObjectStore(options: { readonly directory: string; readonly s3?: S3Limits }): ObjectStore {
+export function openObjectStore(options: ObjectStoreOptions): ObjectStore {
   const files = openLocalFiles(options.directory);
   let s3: Promise<ObjectStore> | undefined;
   const storeOf = async (path: string): Promise<ObjectStore> => {
     refuseOtherSchemes(path);
     if (!isS3Path(path)) return files;
-    s3 ??= import("./object-store/s3.ts").then(({ openS3 }) => openS3(options.s3));
+    s3 ??= import("./object-store/s3.ts").then(({ openS3 }) => openS3(options.s3, options.signal));
     return s3;
   };
   return Object.freeze({

@@ -4,18 +4,28 @@ import { incrementalInterval, loadedFile, moveCheckpoint, readCheckpoint } from 
 
 const known = { etag: "e", through_us: 100, last_event_us: 150 };
 
+const bounds = (endUs: number, mayHaveLost = false) => ({ endUs, lookbackUs: 10, mayHaveLost });
+
 test("a file that is not known, or not in this version, is read whole", () => {
   const whole = { startUs: Number.NEGATIVE_INFINITY, endUs: 200 };
-  expect(incrementalInterval(undefined, "e", 200, 10)).toEqual(whole);
-  expect(incrementalInterval(known, "other", 200, 10)).toEqual(whole);
+  expect(incrementalInterval(undefined, "e", bounds(200))).toEqual(whole);
+  expect(incrementalInterval(known, "other", bounds(200))).toEqual(whole);
 });
 
 test("a known file is read from the lookback on when it has something new, else not at all", () => {
-  expect(incrementalInterval(known, "e", 200, 10)).toEqual({ startUs: 90, endUs: 200 });
-  expect(incrementalInterval({ ...known, last_event_us: 100 }, "e", 200, 10)).toEqual({ startUs: 90, endUs: 200 });
-  expect(incrementalInterval({ ...known, last_event_us: 99 }, "e", 200, 10)).toBeUndefined();
-  expect(incrementalInterval({ etag: "e", through_us: 100 }, "e", 200, 10)).toBeUndefined();
-  expect(incrementalInterval(known, "e", 100, 10)).toBeUndefined();
+  expect(incrementalInterval(known, "e", bounds(200))).toEqual({ startUs: 90, endUs: 200 });
+  expect(incrementalInterval({ ...known, last_event_us: 100 }, "e", bounds(200))).toEqual({ startUs: 90, endUs: 200 });
+  expect(incrementalInterval({ ...known, last_event_us: 99 }, "e", bounds(200))).toBeUndefined();
+  expect(incrementalInterval({ etag: "e", through_us: 100 }, "e", bounds(200))).toBeUndefined();
+  expect(incrementalInterval(known, "e", bounds(100))).toBeUndefined();
+});
+
+test("where rows may have been lost, a known file is read from the lookback on, at least as far as it was loaded", () => {
+  const last = (us: number) => ({ ...known, last_event_us: us });
+  expect(incrementalInterval(last(90), "e", bounds(200, true))).toEqual({ startUs: 90, endUs: 200 });
+  expect(incrementalInterval(last(90), "e", bounds(95, true))).toEqual({ startUs: 90, endUs: 100 });
+  expect(incrementalInterval(last(89), "e", bounds(200, true))).toBeUndefined();
+  expect(incrementalInterval({ etag: "e", through_us: 100 }, "e", bounds(200, true))).toBeUndefined();
 });
 
 test("a file is known through an interval's end only when nothing before it is missing", () => {
@@ -38,14 +48,18 @@ test("the checkpoint moves forward only, and only from what was read", async () 
   const { control } = openMemoryStore();
   const before = await readCheckpoint(control, "v");
   expect(before).toEqual({ bytes: undefined, checkpoint: undefined });
-  await moveCheckpoint(control, "v", before, { end_us: 100, definition: "d", files: { a: known } });
-  await expect(moveCheckpoint(control, "v", before, { end_us: 300, definition: "d", files: {} })).rejects.toMatchObject(
-    {
-      code: "CONTROL_CONFLICT",
-    },
-  );
+  await moveCheckpoint(control, "v", before, { end_us: 100, definition: "d", history: "h", files: { a: known } });
+  await expect(
+    moveCheckpoint(control, "v", before, { end_us: 300, definition: "d", history: "h", files: {} }),
+  ).rejects.toMatchObject({
+    code: "CONTROL_CONFLICT",
+  });
   const first = await readCheckpoint(control, "v");
-  expect(first.checkpoint).toEqual({ end_us: 100, definition: "d", files: { a: known } });
-  await moveCheckpoint(control, "v", first, { end_us: 50, definition: "e", files: {} });
-  expect((await readCheckpoint(control, "v")).checkpoint).toEqual({ end_us: 100, definition: "e", files: {} });
+  expect(first.checkpoint).toEqual({ end_us: 100, definition: "d", history: "h", files: { a: known } });
+  await moveCheckpoint(control, "v", first, { end_us: 50, definition: "d", history: "i", files: {} });
+  const second = await readCheckpoint(control, "v");
+  expect(second.checkpoint).toEqual({ end_us: 100, definition: "d", history: "i", files: {} });
+  // Of rows that are made otherwise nothing is there yet.
+  await moveCheckpoint(control, "v", second, { end_us: 50, definition: "e", history: "i", files: {} });
+  expect((await readCheckpoint(control, "v")).checkpoint?.end_us).toBe(50);
 });

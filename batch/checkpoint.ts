@@ -5,6 +5,11 @@
  * Its invariant: of a file that it lists, in the version that it lists, every row whose event is before `through_us` is
  * in the online store. So an incremental materialization has to read a known file only when it holds something at or
  * after that, and reads a new file or version whole, which is how late rows get in.
+ *
+ * A store that restarts or fails over may lose rows that it had acknowledged, and the checkpoint that says they are there
+ * may outlive them. So the checkpoint keeps the store's history; an incremental materialization that finds another one
+ * reads the files it knows once more from the lookback on. What was lost is most often what was written last, and that
+ * is most often of late; the lookback bounds what is read again, and no proof is claimed for what is older.
  */
 
 import { HeadgateError } from "../errors.ts";
@@ -22,10 +27,12 @@ export interface LoadedFile {
 
 /** The record. */
 export interface Checkpoint {
-  /** The latest end of a materialization of this view, µs. */
+  /** The latest end of a materialization of this view by this definition, µs. */
   readonly end_us: number;
   /** What rows were made by: the applied generation and the view's definition. Another one begins anew. */
   readonly definition: string;
+  /** The store's history (OnlineStore.history) under which every row that it answers for was written or read again. */
+  readonly history: string;
   readonly files: Readonly<Record<string, LoadedFile>>;
 }
 
@@ -49,7 +56,8 @@ export async function moveCheckpoint(
   before: ReadCheckpoint,
   next: Checkpoint,
 ): Promise<void> {
-  const forward = { ...next, end_us: Math.max(next.end_us, before.checkpoint?.end_us ?? next.end_us) };
+  const sameMade = before.checkpoint?.definition === next.definition ? before.checkpoint : undefined;
+  const forward = { ...next, end_us: Math.max(next.end_us, sameMade?.end_us ?? next.end_us) };
   const bytes = Buffer.from(JSON.stringify(forward));
   if (await control.compareAndSet(recordName(view), before.bytes, bytes)) return;
   // An earlier attempt may have been done and its answer lost; two last shards put the same.
@@ -60,20 +68,28 @@ export async function moveCheckpoint(
   );
 }
 
+/** What an incremental materialization goes by. */
+export interface IncrementalBounds {
+  readonly endUs: number;
+  readonly lookbackUs: number;
+  /** True when the store may have lost rows since the checkpoint moved. */
+  readonly mayHaveLost: boolean;
+}
+
 /**
- * What an incremental materialization to `endUs` has to read of a file: nothing of one that is known and has nothing
- * new, the lookback and what follows of one that has, all of one that is not known.
+ * What an incremental materialization has to read of a file: nothing of one that is known and has nothing new, the
+ * lookback and what follows of one that has, or where rows may have been lost; all of one that is not known.
  */
 export function incrementalInterval(
   known: LoadedFile | undefined,
   etag: string,
-  endUs: number,
-  lookbackUs: number,
+  { endUs, lookbackUs, mayHaveLost }: IncrementalBounds,
 ): Interval | undefined {
   if (known?.etag !== etag) return { startUs: Number.NEGATIVE_INFINITY, endUs };
-  if ((known.last_event_us ?? Number.NEGATIVE_INFINITY) < known.through_us || endUs <= known.through_us)
-    return undefined;
-  return { startUs: known.through_us - lookbackUs, endUs };
+  const lastUs = known.last_event_us ?? Number.NEGATIVE_INFINITY;
+  const startUs = known.through_us - lookbackUs;
+  if (lastUs >= known.through_us && endUs > known.through_us) return { startUs, endUs };
+  return mayHaveLost && lastUs >= startUs ? { startUs, endUs: Math.max(endUs, known.through_us) } : undefined;
 }
 
 /**

@@ -37,9 +37,18 @@ export const AHEAD = 2;
 
 /**
  * The thread's heap at most, MB. Far above what ranges of ordinary rows need (about 100); a bound at all makes the
- * collector keep less garbage around. A file whose rows are so wide that it does not do is refused.
+ * collector keep less garbage around. It covers values; files' bytes lie outside of it, and are bounded where they are
+ * read (group-bytes.ts, file-tail.ts).
  */
 const THREAD_HEAP_MB = 1_024;
+/** The least that a thread can be started with and does something, MB. */
+const LEAST_HEAP_MB = 64;
+
+/** The bound on the thread's heap, MB: at most half of what a container may have, which has to hold the rest, too. */
+export function threadHeapMb(constrainedBytes = process.constrainedMemory()): number {
+  if (!constrainedBytes) return THREAD_HEAP_MB;
+  return Math.max(LEAST_HEAP_MB, Math.min(THREAD_HEAP_MB, Math.floor(constrainedBytes / 2 / 1_048_576)));
+}
 
 /** What the thread is started with. */
 export interface ThreadStart {
@@ -112,7 +121,7 @@ class DecodingThread {
     try {
       for (;;) {
         const message = await this.#next();
-        hasEnded = !("batch" in message);
+        hasEnded = "done" in message;
         if ("done" in message) return;
         if ("failed" in message) throw thrownBy(message.failed);
         if (!("batch" in message)) continue;
@@ -120,7 +129,7 @@ class DecodingThread {
         worker.postMessage({ taken: true } satisfies ToThread);
       }
     } finally {
-      // A thread that is left half way goes on with what nobody wants.
+      // A thread that is left half way, or has failed, goes on with what nobody wants.
       if (!hasEnded) await this.#end(new Error("The load was left before its end."));
     }
   }
@@ -135,7 +144,7 @@ class DecodingThread {
     const watch = createWatchMemory();
     const worker = new Worker(THREAD_URL, {
       workerData: { directory: this.#options.directory, watch } satisfies ThreadStart,
-      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: threadHeapMb() },
     });
     this.#worker = worker;
     this.#failure = undefined;
@@ -206,7 +215,7 @@ function stuck(watch: SharedArrayBuffer, decodeTimeoutMs: number): HeadgateError
 function tooWide(watch: SharedArrayBuffer): HeadgateError {
   return new HeadgateError(
     "PARQUET_INVALID",
-    `${shownPlace(watch)} can't be decoded within ${THREAD_HEAP_MB} MB: it is damaged, or its row groups hold too much. Write the file again, with smaller row groups.`,
+    `${shownPlace(watch)} can't be decoded within ${threadHeapMb()} MB of heap, which is 1 GiB or half of the container's memory: it is damaged, or single pages of it hold too much. Write the file again, with smaller pages and row groups, or give the container more memory.`,
   );
 }
 

@@ -37,8 +37,7 @@ function serve(port: MessagePort): void {
       onTaken();
     } else if ("open" in message) {
       const { id, open } = message;
-      onDecode(open.path, 0);
-      openFile(open, tails).then(
+      openFile(open, tails, () => onDecode(open.path, 0)).then(
         ({ summary }) => tell({ id, opened: summary }),
         (cause: unknown) => tell({ id, failed: told(cause) }),
       );

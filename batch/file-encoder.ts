@@ -15,12 +15,12 @@ const THREADS_WORK = !import.meta.url.endsWith(".ts") || "typescript" in process
 
 /** Opens an encoder; a thread is started when the first file needs it. */
 export function openFileEncoder(options: FileEncoderOptions): FileEncoder {
-  return THREADS_WORK ? openDecodingThread(options) : inlineEncoder(options.directory);
+  return THREADS_WORK ? openDecodingThread(options) : inlineEncoder(options.directory, options.signal);
 }
 
 /** Encodes on this thread. */
-export function inlineEncoder(directory: string): FileEncoder {
-  const objects = openObjectStore({ directory });
+export function inlineEncoder(directory: string, signal?: AbortSignal): FileEncoder {
+  const objects = openObjectStore({ directory, signal });
   const tails = createFileTails(objects);
   return Object.freeze({
     open: async (file: FileToOpen) => (await openFile(file, tails)).summary,

@@ -12,11 +12,21 @@ import { createRowEncoder, type RowEncoder, SOURCE_RANK } from "../features/writ
 import { type FileToLoad, type LoadedView, type OpenedFile, openFile, type RowRange } from "./file-open.ts";
 import type { FileTails } from "./file-tail.ts";
 import { latestPerEntity } from "./point-in-time.ts";
-import { addRow, BAD_SAMPLES, type BadRow, createRowBlock, packRows, type RowBatch } from "./row-batch.ts";
+import {
+  addRow,
+  BAD_SAMPLES,
+  type BadRow,
+  createRowBlock,
+  packRows,
+  type RowBatch,
+  type RowBlock,
+} from "./row-batch.ts";
 import { startedAhead, type Work } from "./started-ahead.ts";
 
 /** The most rows that are decoded at once. Memory grows with it; row groups are read whole up to it. */
 export const DEFAULT_RANGE_ROWS = 131_072;
+/** The most bytes of encoded rows that are handed on at once. A text that a column's dictionary has once is in many rows. */
+const BATCH_BYTES = 67_108_864;
 /** Files opened, and ranges read, before their turn. More hides the latency of a store of small files better. */
 const AHEAD_MOST = 16;
 
@@ -33,7 +43,7 @@ export interface ViewRows {
   readonly rangeRows: number;
 }
 
-/** Told before bytes are decoded whose they are, so that a decoder that never comes back can be named. */
+/** Told before each piece of decoding and encoding whose bytes they are, so that a decoder that never comes back can be named. */
 export type OnDecode = (path: string, row: number) => void;
 
 /** The rows of the files, in their order, range by range. Throws what openFile and its read throw. */
@@ -43,10 +53,12 @@ export async function* encodeFiles(
   onDecode: OnDecode,
 ): AsyncGenerator<RowBatch, void, undefined> {
   const encoder = createRowEncoder({ ...load, sourceRank: SOURCE_RANK.file });
-  const bounds = { works: AHEAD_MOST, weight: load.rangeRows };
+  const bounds = { works: AHEAD_MOST, weight: 1 };
   for await (const read of startedAhead(rangeReads(load, tails, onDecode), bounds)) {
-    yield encodeRange(load, encoder, read);
+    onDecode(load.files[read.file]!.path, read.range.start);
+    yield* encodeRange(load, encoder, read);
   }
+  tails.clear();
 }
 
 /** A range that has been read. */
@@ -63,10 +75,7 @@ async function* rangeReads(load: ViewRows, tails: FileTails, onDecode: OnDecode)
   const openings = files.map(
     (file): Work<OpenedFile> => ({
       weight: 1,
-      begin: () => {
-        onDecode(file.path, 0);
-        return openFile({ view, rangeRows, ...file }, tails);
-      },
+      begin: () => openFile({ view, rangeRows, ...file }, tails, () => onDecode(file.path, 0)),
     }),
   );
   let file = 0;
@@ -79,31 +88,32 @@ async function* rangeReads(load: ViewRows, tails: FileTails, onDecode: OnDecode)
         const values = await opened.read(range, () => onDecode(path, range.start));
         return { file: number, opened, range, values };
       };
-      yield { weight: range.end - range.start, begin };
+      yield { weight: range.weight, begin };
     }
     file++;
   }
 }
 
 /** One range: columns in, rows out. */
-function encodeRange(load: ViewRows, encoder: RowEncoder, { file, opened, range, values }: RangeRead): RowBatch {
+function* encodeRange(
+  load: ViewRows,
+  encoder: RowEncoder,
+  { file, opened, range, values }: RangeRead,
+): Generator<RowBatch, void, undefined> {
   const { version, path, interval } = load.files[file]!;
   const joinKeys = values.slice(0, opened.joinKeys);
   const fields = values.slice(opened.joinKeys, opened.joinKeys + encoder.fields.length);
   const events = values[opened.joinKeys + encoder.fields.length]!;
   const created = opened.hasCreated ? values.at(-1) : undefined;
   const fileCreatedUs = Math.floor(version.lastModifiedMs) * 1_000;
-  const block = createRowBlock();
-  const badSamples: BadRow[] = [];
-  let [outside, bad] = [0, 0];
-  let [firstEventUs, lastEventUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let piece = newPiece();
   for (let i = 0; i < events.length; i++) {
+    piece.read++;
     const eventTimestampUs = events[i];
     if (isEventTimestampUs(eventTimestampUs)) {
-      if (eventTimestampUs < firstEventUs) firstEventUs = eventTimestampUs;
-      if (eventTimestampUs > lastEventUs) lastEventUs = eventTimestampUs;
+      spanEvent(piece, eventTimestampUs);
       if (eventTimestampUs < interval.startUs || eventTimestampUs >= interval.endUs) {
-        outside++;
+        piece.outside++;
         continue;
       }
     }
@@ -117,22 +127,48 @@ function encodeRange(load: ViewRows, encoder: RowEncoder, { file, opened, range,
       },
       load.nowMs,
     );
-    if (!("refused" in row)) addRow(block, row);
-    else if (bad++ < BAD_SAMPLES)
-      badSamples.push(badRow(load.view, path, range.start + i, eventTimestampUs, row.refused));
+    if ("refused" in row) {
+      if (piece.bad++ < BAD_SAMPLES)
+        piece.badSamples.push(badRow(load.view, path, range.start + i, eventTimestampUs, row.refused));
+      continue;
+    }
+    addRow(piece.block, row);
+    if (piece.block.ends.at(-1)! < BATCH_BYTES) continue;
+    yield batchOf(load, file, piece, opened);
+    piece = newPiece();
   }
+  yield batchOf(load, file, piece, opened);
+}
+
+/** What was encoded since the last batch. */
+interface Piece {
+  readonly block: RowBlock;
+  readonly badSamples: BadRow[];
+  read: number;
+  outside: number;
+  bad: number;
+  firstEventUs: number;
+  lastEventUs: number;
+}
+
+function newPiece(): Piece {
+  const events = { firstEventUs: Number.POSITIVE_INFINITY, lastEventUs: Number.NEGATIVE_INFINITY };
+  return { block: createRowBlock(), badSamples: [], read: 0, outside: 0, bad: 0, ...events };
+}
+
+function spanEvent(piece: Piece, eventTimestampUs: number): void {
+  if (eventTimestampUs < piece.firstEventUs) piece.firstEventUs = eventTimestampUs;
+  if (eventTimestampUs > piece.lastEventUs) piece.lastEventUs = eventTimestampUs;
+}
+
+function batchOf(load: ViewRows, file: number, { block, ...counts }: Piece, opened: OpenedFile): RowBatch {
   const latest = latestPerEntity(block);
   return {
     file,
     rows: packRows(load.view.name, block, latest),
-    read: events.length,
-    outside,
     superseded: block.keys.length - latest.length,
-    bad,
-    badSamples,
-    firstEventUs,
-    lastEventUs,
     bytesRead: opened.takeBytesRead(),
+    ...counts,
   };
 }
 

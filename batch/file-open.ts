@@ -10,9 +10,11 @@ import { isEventTimestampUs } from "../features/timestamp.ts";
 import type { EncodedView } from "../features/writer.ts";
 import type { ObjectVersion } from "../object-store.ts";
 import type { FileTails } from "./file-tail.ts";
+import { createGroupBytes } from "./group-bytes.ts";
 import type { Interval } from "./interval.ts";
 import {
   columnBounds,
+  decodedRowBytes,
   openParquet,
   type ParquetFile,
   type PlannedColumn,
@@ -23,6 +25,8 @@ import { partitionValue, pathPartitions } from "./path-partition.ts";
 import { ownsRow, type ShardShare } from "./shard.ts";
 
 const DAY_US = 86_400_000_000;
+/** What a range's rows may take when they are decoded, bytes, estimated by the footer. Wide rows are read fewer at once. */
+const RANGE_BYTES = 67_108_864;
 
 /** A view as far as its files' rows depend on it; plain, so that it can be handed to a thread. */
 export interface LoadedView extends EncodedView {
@@ -50,7 +54,9 @@ export interface FileSummary {
   readonly rows: number;
   /** Rows of the row groups that the interval needs, whoever shares them. */
   readonly rowsToRead: number;
+  /** The largest row group that is read in several ranges, and their length; 0 when there is none. */
   readonly largestRowGroupRows: number;
+  readonly rowsAtOnce: number;
   /** Bounds of the events in the row groups that are not read; ±Infinity when there is none. */
   readonly skippedFirstEventUs: number;
   readonly skippedLastEventUs: number;
@@ -61,6 +67,10 @@ export interface FileSummary {
 export interface RowRange {
   readonly start: number;
   readonly end: number;
+  /** The row group's place in the file. */
+  readonly group: number;
+  /** What it takes of memory, as a share of what a range may. */
+  readonly weight: number;
 }
 
 /** A file that is open. */
@@ -73,15 +83,19 @@ export interface OpenedFile {
   readonly hasCreated: boolean;
   /**
    * The rows of a range, one array for each join key and field, then the event timestamps, then the created ones. Throws
-   * PARQUET_INVALID or SOURCE_CHANGED. `onBytes` is called before bytes are decoded.
+   * PARQUET_INVALID or SOURCE_CHANGED. `onDecode`: see readColumns.
    */
-  read(range: RowRange, onBytes: () => void): Promise<readonly (readonly unknown[])[]>;
+  read(range: RowRange, onDecode: () => void): Promise<readonly (readonly unknown[])[]>;
   /** Bytes read since this was last asked. */
   takeBytesRead(): number;
 }
 
-/** Opens. Throws PARQUET_INVALID, PARQUET_COLUMN_MISSING, PARQUET_COLUMN_TYPE, SOURCE_CHANGED. */
-export async function openFile(load: FileToOpen, tails: FileTails): Promise<OpenedFile> {
+/** Opens. Throws PARQUET_INVALID, PARQUET_COLUMN_MISSING, PARQUET_COLUMN_TYPE, SOURCE_CHANGED. `onDecode` is called before the footer is. */
+export async function openFile(
+  load: FileToOpen,
+  tails: FileTails,
+  onDecode: () => void = () => {},
+): Promise<OpenedFile> {
   let bytesRead = 0;
   const source = await tails.open(load.path, load.version, (bytes) => {
     bytesRead += bytes;
@@ -91,21 +105,33 @@ export async function openFile(load: FileToOpen, tails: FileTails): Promise<Open
     bytesRead = 0;
     return taken;
   };
-  const file = await openParquet(source);
+  const file = await openParquet({
+    ...source,
+    read: (start, end) =>
+      source.read(start, end).then((bytes) => {
+        onDecode();
+        return bytes;
+      }),
+  });
   const columns = viewColumns(file, load.view);
-  const { ranges, ...found } = neededRanges(file, load, compileEventBounds(file, load.view.source, columns));
+  const { ranges, ...found } = neededRanges(file, load, {
+    eventsOf: compileEventBounds(file, load.view.source, columns),
+    rowBytesOf: (group) => decodedRowBytes(file, group, columns.planned),
+  });
+  const groupBytes = createGroupBytes(source);
   return Object.freeze({
     summary: {
       rows: file.rows,
       ...found,
-      largestRowGroupRows: file.rowGroups.reduce((most, { start, end }) => Math.max(most, end - start), 0),
       bytesRead,
     },
     ranges,
     joinKeys: Object.keys(load.view.joinKeys).length,
     hasCreated: load.view.source.createdField !== undefined,
-    read: async ({ start, end }: RowRange, onBytes: () => void) => {
-      const values = await readColumns(file, columns.planned, start, end, onBytes);
+    read: async ({ start, end, group }: RowRange, onDecode: () => void) => {
+      const ofGroup = { ...file, source: groupBytes.of(group) };
+      const values = await readColumns(ofGroup, columns.planned, start, end, onDecode);
+      if (end === ranges.findLast((range) => range.group === group)?.end) groupBytes.forget(group);
       return columns.wanted.map((one) =>
         "planned" in one ? values[one.planned]! : new Array<unknown>(end - start).fill(one.value),
       );
@@ -174,29 +200,39 @@ function compileEventBounds(
   };
 }
 
-type NeededRanges = Pick<FileSummary, "rowsToRead" | "skippedFirstEventUs" | "skippedLastEventUs"> & {
-  readonly ranges: readonly RowRange[];
-};
+type NeededRanges = Omit<FileSummary, "rows" | "bytesRead"> & { readonly ranges: readonly RowRange[] };
 
 function neededRanges(
   file: ParquetFile,
   { interval, rangeRows, share }: FileToOpen,
-  boundsOf: (group: number) => EventBounds | undefined,
+  {
+    eventsOf,
+    rowBytesOf,
+  }: {
+    readonly eventsOf: (group: number) => EventBounds | undefined;
+    readonly rowBytesOf: (group: number) => number;
+  },
 ): NeededRanges {
   const ranges: RowRange[] = [];
   let [rowsToRead, first, last] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [largestRowGroupRows, rowsAtOnce] = [0, 0];
   for (const [group, { start, end }] of file.rowGroups.entries()) {
-    const bounds = boundsOf(group);
+    const bounds = eventsOf(group);
     if (bounds !== undefined && (bounds.lastUs < interval.startUs || bounds.firstUs >= interval.endUs)) {
       first = Math.min(first, bounds.firstUs);
       last = Math.max(last, bounds.lastUs);
       continue;
     }
-    for (let from = start; from < end; from += rangeRows) {
-      const range = { start: from, end: Math.min(end, from + rangeRows) };
-      if (share === undefined || ownsRow(share, rowsToRead)) ranges.push(range);
-      rowsToRead += range.end - range.start;
+    const rowBytes = rowBytesOf(group);
+    const length = Math.max(1, Math.min(rangeRows, Math.floor(RANGE_BYTES / rowBytes)));
+    if (end - start > Math.max(length, largestRowGroupRows)) [largestRowGroupRows, rowsAtOnce] = [end - start, length];
+    for (let from = start; from < end; from += length) {
+      const to = Math.min(end, from + length);
+      const weight = Math.max((to - from) / rangeRows, ((to - from) * rowBytes) / RANGE_BYTES);
+      if (share === undefined || ownsRow(share, rowsToRead)) ranges.push({ start: from, end: to, group, weight });
+      rowsToRead += to - from;
     }
   }
-  return { ranges, rowsToRead, skippedFirstEventUs: first, skippedLastEventUs: last };
+  const events = { skippedFirstEventUs: first, skippedLastEventUs: last };
+  return { ranges, rowsToRead, ...events, largestRowGroupRows, rowsAtOnce };
 }

@@ -8,7 +8,8 @@
  */
 
 import type { ObjectStore, ObjectVersion } from "../object-store.ts";
-import { FOOTER_BYTES, type ParquetSource } from "./parquet.ts";
+import { FOOTER_BYTES } from "./parquet.ts";
+import type { ParquetSource } from "./parquet-source.ts";
 
 /** The most bytes of ends that are kept at once. Those beyond it are read a second time when their file is loaded. */
 const DEFAULT_KEPT_BYTES = 67_108_864;
@@ -19,6 +20,8 @@ export interface FileTails {
   open(path: string, version: ObjectVersion, onRead: (bytes: number) => void): Promise<ParquetSource>;
   /** Forgets the end that is kept of a file. */
   forget(path: string): void;
+  /** Forgets all of them. */
+  clear(): void;
 }
 
 interface Tail {
@@ -68,5 +71,9 @@ export function createFileTails(objects: ObjectStore, keptBytes = DEFAULT_KEPT_B
       };
     },
     forget,
+    clear: () => {
+      kept.clear();
+      bytesKept = 0;
+    },
   });
 }

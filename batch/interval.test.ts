@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseInstantUs, parseInterval } from "./interval.ts";
+import { checkEnd, parseInstantUs, parseInterval } from "./interval.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 
@@ -33,4 +33,12 @@ test("a start that is not before its end is refused", () => {
       expect.objectContaining({ code: "INTERVAL_INVALID", message: expect.stringMatching(/is not before the end/) }),
     );
   }
+});
+
+test("an end that is further ahead than events may be is refused", () => {
+  const nowMs = Date.UTC(2026, 0, 1);
+  checkEnd((nowMs + 300_000) * 1_000, nowMs, 300_000);
+  expect(() => checkEnd((nowMs + 300_001) * 1_000, nowMs, 300_000)).toThrow(
+    /^The end 2026-01-01T00:05:00\.001Z is in the future: by this clock it is 2026-01-01T00:00:00\.000Z/,
+  );
 });

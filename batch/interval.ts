@@ -32,3 +32,15 @@ export function parseInterval(start: string, end: string, nowMs: number): Interv
     `The start ${formatTimestampUs(startUs)} is not before the end ${formatTimestampUs(endUs)}; give the earlier time first.`,
   );
 }
+
+/**
+ * Refuses an end that is ahead of the clock by more than events may be: a checkpoint there would say of rows that are
+ * still to come that they are loaded. Throws INTERVAL_INVALID.
+ */
+export function checkEnd(endUs: number, nowMs: number, maxFutureMs: number): void {
+  if (endUs <= (nowMs + maxFutureMs) * 1_000) return;
+  throw new HeadgateError(
+    "INTERVAL_INVALID",
+    `The end ${formatTimestampUs(endUs)} is in the future: by this clock it is ${formatTimestampUs(Math.floor(nowMs) * 1_000)}, and more than maxFuture (${maxFutureMs / 1_000} s) ahead nothing can be loaded yet. Give an earlier end, or now.`,
+  );
+}

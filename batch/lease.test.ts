@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
-import { type LeaseHolder, takeLease, thisHolder } from "./lease.ts";
+import { type LeaseHolder, shardsAtWork, takeLease, thisHolder } from "./lease.ts";
 
 let control: ControlStore;
 let nowMs: number;
@@ -65,6 +65,39 @@ test("a process of a like-named host that numbers its processes otherwise is wai
   await (await take({ ...here, pidNamespace: "pid:[1]" })).release();
 });
 
+test("a process of a like-named machine, or of this one before it was booted again, is waited for", async () => {
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  await take({ host: "here", pid: gone, bootId: "a" });
+  await expect(take({ ...here, bootId: "b" })).rejects.toMatchObject({ code: "MATERIALIZE_RUNNING" });
+  await (await take({ ...here, bootId: "a" })).release();
+});
+
+test("shards are at work on the plan that their lease names", async () => {
+  const options = { control, view: "v", holder: here, ttlMs: 60_000, now: () => nowMs };
+  const one = await takeLease({ ...options, shard: { index: 1, of: 3 } });
+  const two = await takeLease({ ...options, shard: { index: 2, of: 3 } });
+  expect(await shardsAtWork(options, "plan")).toEqual([]);
+  await one.follow("other");
+  await two.follow("plan");
+  await two.renew();
+  expect(await shardsAtWork(options, "plan")).toEqual([2]);
+  nowMs += 60_001;
+  expect(await shardsAtWork(options, "plan")).toEqual([]);
+  await Promise.all([one.release(), two.release()]);
+});
+
+test("a record that the store has lost is put again while it would still stand, and not after", async () => {
+  const lease = await take(here);
+  const lose = async () => control.compareAndSet("lease/v", await control.get("lease/v"), undefined);
+  await lose();
+  await lease.renew();
+  expect(await control.list("lease/")).toEqual(["lease/v"]);
+  await lose();
+  nowMs += 60_000;
+  await expect(lease.renew()).rejects.toMatchObject({ code: "MATERIALIZE_RUNNING" });
+  await lease.release();
+});
+
 test("this process is named with its host and number", () => {
   expect(thisHolder()).toMatchObject({ pid: process.pid, host: expect.any(String) });
 });
@@ -85,6 +118,18 @@ describe("with a store that fails", () => {
         return isSet;
       },
     };
+  });
+
+  test("a lease whose taking was done and its answer lost is known as one's own", async () => {
+    fails = "after";
+    const wait = async () => {
+      fails = "never";
+    };
+    const patience = { outage: { outageMs: 1_000, wait, signal: undefined }, onWait: () => {} };
+    const lease = await takeLease({ control, view: "v", holder: here, ttlMs: 60_000, now: () => nowMs, patience });
+    await lease.renew();
+    await lease.release();
+    expect(await control.list("lease/")).toEqual([]);
   });
 
   test("a renewal that fails loses nothing while the lease lasts, and the next one is made", async () => {

@@ -12,35 +12,22 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { readlinkSync } from "node:fs";
-import { hostname } from "node:os";
 import { HeadgateError } from "../errors.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
+import {
+  type LeaseHolder,
+  type LeaseRecord,
+  leaseBytes,
+  leaseName,
+  parseLease,
+  shardIndexOf,
+  shardLeaseNames,
+  stands,
+} from "./lease-record.ts";
+import { type OutageBounds, throughOutage } from "./outage.ts";
 import type { Shard } from "./shard.ts";
 
-/** A process that can hold a lease. */
-export interface LeaseHolder {
-  readonly host: string;
-  readonly pid: number;
-  /** What `pid` counts in: containers may share a host's name and number their processes each from 1. */
-  readonly pidNamespace?: string;
-}
-
-/** This process. */
-export function thisHolder(): LeaseHolder {
-  const holder = { host: hostname(), pid: process.pid };
-  try {
-    return Object.freeze({ ...holder, pidNamespace: readlinkSync("/proc/self/ns/pid") });
-  } catch {
-    // Only Linux has namespaces.
-    return Object.freeze(holder);
-  }
-}
-
-interface LeaseRecord extends LeaseHolder {
-  readonly token: string;
-  readonly expires_at_ms: number;
-}
+export { type LeaseHolder, thisHolder } from "./lease-record.ts";
 
 /** How a lease is taken. */
 export interface LeaseOptions {
@@ -52,7 +39,23 @@ export interface LeaseOptions {
   /** How long a dead holder's lease stands, ms. */
   readonly ttlMs: number;
   readonly now: () => number;
+  /** Without it nothing is waited for. */
+  readonly patience?: LeasePatience;
 }
+
+/** How a lease is waited for. */
+export interface LeasePatience {
+  /** A store that is away is waited for so. */
+  readonly outage: OutageBounds;
+  /**
+   * A shard that an orchestrator starts again at once meets the lease of its dead self, and waits for it to run out,
+   * ttlMs at most; this is told so once, in a sentence.
+   */
+  readonly onWait: (sentence: string) => void;
+}
+
+/** Between two looks at a lease that is waited for, ms. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** A lease that is held. */
 export interface Lease {
@@ -61,6 +64,8 @@ export interface Lease {
    * can't tell; the lease is lost by that only once it has run out.
    */
   renew(): Promise<void>;
+  /** Says which plan the shard works on from now; otherwise as `renew`. */
+  follow(plan: string): Promise<void>;
   /** Throws what a renewal, in the background too, has lost it by; free of I/O. */
   check(): void;
   /** Gives it up. Never throws: what can't be given up runs out. */
@@ -69,22 +74,19 @@ export interface Lease {
 
 /** Takes the lease and keeps it renewed. Throws MATERIALIZE_RUNNING naming the holder and until when. */
 export async function takeLease(options: LeaseOptions): Promise<Lease> {
-  const { control, view, shard, holder, ttlMs, now } = options;
+  const { control, view, shard, holder, ttlMs, now, patience } = options;
   const name = leaseName(view, shard);
   const token = randomUUID();
+  let plan: string | undefined;
   const termFrom = (nowMs: number): Term => {
     const expiresAtMs = nowMs + ttlMs;
-    const record: LeaseRecord = { ...holder, token, expires_at_ms: expiresAtMs };
-    return { bytes: Buffer.from(JSON.stringify(record)), expiresAtMs };
+    const works = plan === undefined ? {} : { plan };
+    return { bytes: leaseBytes({ ...holder, token, expires_at_ms: expiresAtMs, ...works }), expiresAtMs };
   };
 
-  const before = await control.get(name);
-  if (before !== undefined && stands(parse(before), holder, now())) throw running(view, parse(before), shard);
-  let mine = termFrom(now());
-  if (!(await control.compareAndSet(name, before, mine.bytes)))
-    throw running(view, parse(await control.get(name)), shard);
+  let mine = await takeRecord(options, token, termFrom);
   try {
-    await refuseRivals(options);
+    await patiently(patience, () => refuseRivals(options));
   } catch (cause) {
     await giveUp(control, name, token).catch(() => {});
     throw cause;
@@ -96,8 +98,10 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
     if (!(await control.compareAndSet(name, mine.bytes, next.bytes))) {
       // An earlier renewal may have been done and its answer lost: then the record is ours with other bytes.
       const stored = await control.get(name);
-      const record = parse(stored);
-      const isOurs = record?.token === token && (await control.compareAndSet(name, stored, next.bytes));
+      const record = parseLease(stored);
+      // A store that failed over may have lost it: it is nobody else's before it has run out.
+      const mayBeOurs = record === undefined ? now() < mine.expiresAtMs : record.token === token;
+      const isOurs = mayBeOurs && (await control.compareAndSet(name, stored, next.bytes));
       if (!isOurs) {
         lost = running(view, record?.token === token ? undefined : record, shard);
         throw lost;
@@ -125,6 +129,10 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
   timer.unref();
   return Object.freeze({
     renew,
+    follow: (followed: string) => {
+      plan = followed;
+      return renew();
+    },
     check: () => {
       if (lost !== undefined) throw lost;
     },
@@ -136,69 +144,78 @@ export async function takeLease(options: LeaseOptions): Promise<Lease> {
   });
 }
 
-/** The shards of a view at work, by their index. */
-export async function standingShards({
-  control,
-  view,
-  holder,
-  now,
-}: Pick<LeaseOptions, "control" | "view" | "holder" | "now">): Promise<readonly number[]> {
-  const standing: number[] = [];
-  for (const name of await control.list(`lease/${view}/`)) {
-    if (stands(parse(await control.get(name)), holder, now())) standing.push(shardIndexOf(name));
+/** Puts the record where none stands. */
+async function takeRecord(options: LeaseOptions, token: string, termFrom: (nowMs: number) => Term): Promise<Term> {
+  const { control, view, shard, holder, ttlMs, now, patience } = options;
+  const name = leaseName(view, shard);
+  const attempt = async (): Promise<Term | { readonly heldBy: LeaseRecord | undefined }> => {
+    const before = await control.get(name);
+    const held = parseLease(before);
+    // An earlier attempt was done and its answer lost.
+    if (before !== undefined && held?.token === token) return { bytes: before, expiresAtMs: held.expires_at_ms };
+    if (stands(held, holder, now())) return { heldBy: held };
+    const term = termFrom(now());
+    return (await control.compareAndSet(name, before, term.bytes))
+      ? term
+      : { heldBy: parseLease(await control.get(name)) };
+  };
+  let seen: LeaseRecord | undefined;
+  for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
+    const taken = await patiently(patience, attempt);
+    if ("bytes" in taken) return taken;
+    const { heldBy } = taken;
+    const isRenewed = seen !== undefined && heldBy?.expires_at_ms !== seen.expires_at_ms;
+    if (shard === undefined || patience === undefined || heldBy === undefined || isRenewed || waitedMs >= ttlMs)
+      throw running(view, heldBy, shard);
+    if (seen === undefined) patience.onWait(waitingFor(view, heldBy, shard));
+    seen = heldBy;
+    await patience.outage.wait(LOOK_AGAIN_MS, patience.outage.signal);
   }
-  return standing;
+}
+
+function patiently<T>(patience: LeasePatience | undefined, work: () => Promise<T>): Promise<T> {
+  return patience === undefined ? work() : throughOutage(work, patience.outage);
+}
+
+/** The shards of a view that are at work on a plan, by their index. */
+export async function shardsAtWork(
+  { control, view, holder, now }: Pick<LeaseOptions, "control" | "view" | "holder" | "now">,
+  plan: string,
+): Promise<readonly number[]> {
+  const atWork: number[] = [];
+  for (const name of await shardLeaseNames(control, view)) {
+    const record = parseLease(await control.get(name));
+    if (stands(record, holder, now()) && record.plan === plan) atWork.push(shardIndexOf(name));
+  }
+  return atWork;
 }
 
 /** Throws MATERIALIZE_RUNNING when the view as a whole excludes this shard, or a shard the view as a whole. */
 async function refuseRivals({ control, view, shard, holder, now }: LeaseOptions): Promise<void> {
-  const rivals = shard === undefined ? await control.list(`lease/${view}/`) : [leaseName(view, undefined)];
+  const rivals = shard === undefined ? await shardLeaseNames(control, view) : [leaseName(view, undefined)];
   for (const name of rivals) {
-    const record = parse(await control.get(name));
+    const record = parseLease(await control.get(name));
     if (stands(record, holder, now()))
       throw running(view, record, shard === undefined ? { index: shardIndexOf(name) } : undefined);
   }
 }
 
-function shardIndexOf(name: string): number {
-  return Number(name.slice(name.lastIndexOf("/") + 1));
-}
-
-function leaseName(view: string, shard: Shard | undefined): string {
-  return shard === undefined ? `lease/${view}` : `lease/${view}/${shard.index}`;
-}
-
 /** The record as last confirmed by the store. */
 interface Term {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly expiresAtMs: number;
 }
 
 /** Reads it first: a renewal whose answer was lost leaves other bytes than the last confirmed. */
 async function giveUp(control: ControlStore, name: string, token: string): Promise<void> {
   const stored = await control.get(name);
-  if (parse(stored)?.token === token) await control.compareAndSet(name, stored, undefined);
-}
-
-function stands(record: LeaseRecord | undefined, self: LeaseHolder, nowMs: number): boolean {
-  return record !== undefined && record.expires_at_ms > nowMs && !isGone(record, self);
-}
-
-/** True only where it is certain: another process of this host and its numbering that no longer exists. */
-function isGone({ host, pid, pidNamespace }: LeaseRecord, self: LeaseHolder): boolean {
-  if (host !== self.host || pidNamespace !== self.pidNamespace || pid === self.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ESRCH";
-  }
+  if (parseLease(stored)?.token === token) await control.compareAndSet(name, stored, undefined);
 }
 
 function running(
   view: string,
   record: LeaseRecord | undefined,
-  shard: { readonly index: number } | undefined,
+  shard: Pick<Shard, "index"> | undefined,
 ): HeadgateError {
   const what = shard === undefined ? `Feature view "${view}"` : `Shard ${shard.index} of feature view "${view}"`;
   const who = record === undefined ? "another process" : `process ${record.pid} on ${record.host}`;
@@ -209,6 +226,6 @@ function running(
   );
 }
 
-function parse(bytes: Uint8Array | undefined): LeaseRecord | undefined {
-  return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString("utf8")) as LeaseRecord);
+function waitingFor(view: string, { host, pid, expires_at_ms }: LeaseRecord, { index }: Pick<Shard, "index">): string {
+  return `Shard ${index} of feature view "${view}" waits for the lease of process ${pid} on ${host}, which runs until ${new Date(expires_at_ms).toISOString()} unless it is renewed.`;
 }

@@ -48,6 +48,16 @@ test("bad rows are counted and sampled with file and row number, and the good on
   ]);
 });
 
+test("an end in the future is refused before anything is read, of an interval and of what is new", async () => {
+  await open();
+  const endUs = (NOW_MS + 300_001) * 1_000;
+  for (const range of [
+    { startUs: 0, endUs },
+    { incremental: true as const, endUs },
+  ])
+    await expect(project.run({ range })).rejects.toMatchObject({ code: "INTERVAL_INVALID" });
+});
+
 test("at most ten bad rows are told, of however many", async () => {
   await open();
   project.write(

@@ -102,14 +102,14 @@ test("a shard that was stopped half way is run again and the rest is as if nothi
   expect(await project.stored()).toEqual(alone.stored);
 });
 
-test("a shard that is run again hours later still follows the plan, and long after its end begins a new one", async () => {
+test("a shard that is run again hours later still follows the plan, and one that is run again long after finds it done", async () => {
   await open();
   await runShard(1, 2);
   const later = () => NOW_MS + 5 * 3_600_000;
   expect(await runShard(2, 2, { now: later })).toMatchObject({ status: "done", shard: { done: 2 } });
   expect(await runShard(2, 2, { now: later })).toMatchObject({ rows_read: 0, shard: { done: 2 } });
   const muchLater = () => NOW_MS + 9 * 3_600_000;
-  expect(await runShard(2, 2, { now: muchLater })).toMatchObject({ rows_read: 0, shard: { done: 1 } });
+  expect(await runShard(2, 2, { now: muchLater })).toMatchObject({ rows_read: 0, shard: { done: 2 } });
 });
 
 test("shards that come at once agree on one plan", async () => {
@@ -179,7 +179,8 @@ test("a shard and the view as a whole exclude one another; other shards do not",
     error: { code: "MATERIALIZE_RUNNING", detail: expect.stringMatching(/^Shard 2 of feature view "scores" is being/) },
   };
   expect(await project.runView({ range: ALL })).toMatchObject(refused);
-  expect(await runShard(2, 3)).toMatchObject(refused);
+  const wait = async () => {};
+  expect(await runShard(2, 3, { wait })).toMatchObject(refused);
   expect(await project.store.control.list("lease/")).toEqual(["lease/scores/2"]);
   expect(await runShard(1, 3)).toMatchObject({ status: "done" });
   expect(await runShard(1, 3, { restart: true })).toMatchObject({ shard: { done: 1 } });
@@ -192,7 +193,7 @@ test("a shard and the view as a whole exclude one another; other shards do not",
   await whole.release();
 });
 
-test("bad rows are judged over all shards, by the last", async () => {
+test("bad rows are judged over all shards, by the last, and too many drop the plan", async () => {
   await open();
   // Ten of 250 rows, all of them in the first shard's part.
   const bad = Array.from({ length: 10 }, () => ({ id: null, at: hours(1), score: 1 }));
@@ -200,12 +201,15 @@ test("bad rows are judged over all shards, by the last", async () => {
   const settings = { maxBadRows: 0.02 };
   expect(await runShard(1, 2, { settings })).toMatchObject({ status: "failed", error: { code: "TOO_MANY_BAD_ROWS" } });
   project.write("data/0.parquet", bad.slice(0, 4), 10);
-  expect(await runShard(1, 2, { settings, restart: true })).toMatchObject({ status: "done", rows_bad: 4 });
+  expect(await runShard(1, 2, { settings })).toMatchObject({ status: "done", rows_bad: 4, shard: { done: 1 } });
   const strict = await runShard(2, 2, { settings: { maxBadRows: 0.001 } });
   expect(strict).toMatchObject({ status: "failed", rows_bad: 0, error: { code: "TOO_MANY_BAD_ROWS" } });
   expect(strict.error!.detail).toMatch(/^4 of 244 rows .* of data\/0\.parquet/);
   expect(await checkpointOf(project.store)).toBeUndefined();
-  expect(await runShard(2, 2, { settings })).toMatchObject({ status: "done", shard: { done: 2 } });
+  expect(await project.store.control.list("plan/")).toEqual([]);
+  project.write("data/0.parquet", bad.slice(0, 0), 10);
+  for (const index of [2, 1]) expect(await runShard(index, 2)).toMatchObject({ status: "done" });
+  expect((await checkpointOf(project.store))!.end_us).toBe(ALL.endUs);
 });
 
 test("more shards than ranges: those without a part are done at once", async () => {

@@ -10,21 +10,23 @@ import { HeadgateError } from "../errors.ts";
 import { type AppliedRegistry, requireApplied } from "../features/applied-registry.ts";
 import { findView } from "../features/catalog.ts";
 import type { FeatureView } from "../features/feature-view.ts";
-import { fingerprintOf } from "../features/fingerprint.ts";
 import type { Registry } from "../features/registry.ts";
 import type { FileSource } from "../features/source.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openObjectStore } from "../object-store.ts";
+import { openFileEncoder } from "./file-encoder.ts";
 import { DEFAULT_RANGE_ROWS } from "./file-load.ts";
+import { checkEnd } from "./interval.ts";
 import type { LeaseHolder } from "./lease.ts";
 import { waitOnTimer } from "./outage.ts";
 import type { MaterializeReport, ViewReport } from "./report.ts";
 import { DEFAULT_WRITE_ROWS } from "./row-flow.ts";
 import type { Wait } from "./row-rate.ts";
 import type { Shard } from "./shard.ts";
+import { viewDefinition } from "./view-definition.ts";
 import { loadView } from "./view-load.ts";
 import type { MaterializeRange } from "./view-plan.ts";
-import type { MaterializeSettings, ViewProgress } from "./view-run.ts";
+import { loadedViewOf, type MaterializeSettings, type ViewProgress } from "./view-run.ts";
 
 /** What to do. */
 export interface MaterializeOptions {
@@ -44,6 +46,8 @@ export interface MaterializeOptions {
   readonly holder: LeaseHolder;
   readonly now: () => number;
   readonly onProgress?: (progress: ViewProgress) => void;
+  /** Told in a sentence for what a view's load waits. */
+  readonly onWait?: (sentence: string) => void;
   /** Stops the work between two batches, with the lease given up and the checkpoint where it was. */
   readonly signal?: AbortSignal;
   /** See DEFAULT_RANGE_ROWS. */
@@ -56,14 +60,18 @@ export interface MaterializeOptions {
 
 /**
  * Materializes. Throws before anything is read: VIEW_NOT_FOUND, SOURCE_NOT_FOUND for a view without a file source,
- * REGISTRY_NOT_APPLIED. Whatever goes wrong later is in the report of its view.
+ * REGISTRY_NOT_APPLIED, INTERVAL_INVALID for an end that is ahead of the clock by more than maxFuture. Whatever goes
+ * wrong later is in the report of its view.
  */
 export async function materialize(options: MaterializeOptions): Promise<MaterializeReport> {
-  const { registry, signal, now } = options;
+  const { registry, signal, now, settings } = options;
+  checkEnd(options.range.endUs, now(), settings.maxFuture);
   const views = chooseViews(registry, options.views);
   const applied = requireApplied(options.applied, registry, views);
   const run = `materialize ${new Date(now()).toISOString()} ${randomUUID().slice(0, 8)}`;
-  const objects = openObjectStore({ directory: options.projectDirectory });
+  const directory = options.projectDirectory;
+  const objects = openObjectStore({ directory, signal });
+  const encoder = openFileEncoder({ directory, decodeTimeoutMs: settings.decodeTimeout, signal });
   const reports: ViewReport[] = [];
   try {
     for (const view of views) {
@@ -71,11 +79,11 @@ export async function materialize(options: MaterializeOptions): Promise<Material
       const line = applied.get(view.name)!;
       const report = await loadView({
         ...options,
-        objects,
-        view,
+        ...{ objects, encoder, view },
+        loadedView: loadedViewOf(view),
         applied: line,
         run,
-        definition: fingerprintOf([line, registry.canonical.featureView[view.name]]),
+        definition: viewDefinition(registry, line, view.name),
         rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
         writeRows: options.writeRows ?? DEFAULT_WRITE_ROWS,
         wait: options.wait ?? waitOnTimer,
@@ -83,6 +91,7 @@ export async function materialize(options: MaterializeOptions): Promise<Material
       reports.push(report);
     }
   } finally {
+    await encoder.close();
     await objects.close();
   }
   const ok = reports.length === views.length && reports.every((report) => report.status === "done");

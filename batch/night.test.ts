@@ -126,6 +126,25 @@ test("what a step throws has failed all of its views", async () => {
   ]);
 });
 
+test("a step's outcomes are told when it is done, before the next step and on every try", async () => {
+  const load = scripted("materialize", { a: "SOURCE_UNREACHABLE" }, {});
+  const told: unknown[] = [];
+  const check: NightlyStep = {
+    name: "parity",
+    run: async (views) => {
+      told.push("parity begins");
+      return views.map(done);
+    },
+  };
+  await run([load.step, check], {
+    onStep: (step, outcomes) => told.push([step, ...outcomes.map(({ view, status }) => `${view} ${status}`)]),
+  });
+  expect(told).toEqual([
+    ...[["materialize", "a failed", "b done"], "parity begins", ["parity", "b done"]],
+    ...[["materialize", "a done"], "parity begins", ["parity", "a done"]],
+  ]);
+});
+
 test("the signal ends the night between two steps and during a wait", async () => {
   const stopped = new AbortController();
   const load = scripted("materialize");

@@ -52,6 +52,8 @@ export interface NightOptions {
   readonly waitUntil: (atMs: number, signal: AbortSignal) => Promise<void>;
   /** Stops the work: steps heed it between two of their own. */
   readonly signal: AbortSignal;
+  /** Told when a step is done with its views. */
+  readonly onStep?: (step: string, outcomes: readonly ViewOutcome[]) => void;
   /** Told before a wait which views are tried again, and when. */
   readonly onRetry?: (views: readonly string[], atMs: number) => void;
 }
@@ -67,7 +69,7 @@ export async function runNight(options: NightOptions): Promise<NightReport> {
   let [views, tries] = [options.views, 0];
   while (views.length > 0) {
     tries++;
-    for (const outcome of await runSteps(steps, views, reports, signal)) outcomes.set(outcome.view, outcome);
+    for (const outcome of await runSteps(options, views, reports)) outcomes.set(outcome.view, outcome);
     views = views.filter((view) => isRetriable(outcomes.get(view)));
     const atMs = now() + Math.min(options.backoffMs * 2 ** (tries - 1), BACKOFF_MAX_MS);
     const isLate = options.untilMs !== undefined && atMs >= options.untilMs;
@@ -87,10 +89,9 @@ export async function runNight(options: NightOptions): Promise<NightReport> {
 
 /** The views' outcomes of the last step that each got to. */
 async function runSteps(
-  steps: readonly NightlyStep[],
+  { steps, signal, onStep }: NightOptions,
   views: readonly string[],
   reports: ReadonlyMap<string, Map<string, ViewOutcome>>,
-  signal: AbortSignal,
 ): Promise<readonly ViewOutcome[]> {
   const ended: ViewOutcome[] = [];
   let passed = views.map((view): ViewOutcome => ({ view, status: "aborted" }));
@@ -101,6 +102,7 @@ async function runSteps(
       passed.map(({ view }) => view),
     );
     for (const outcome of outcomes) reports.get(step.name)!.set(outcome.view, outcome);
+    onStep?.(step.name, outcomes);
     ended.push(...outcomes.filter(({ status }) => status !== "done"));
     passed = outcomes.filter(({ status }) => status === "done");
   }

@@ -28,6 +28,18 @@ describe("a schedule", () => {
     expect(times("2026-10-24T12:00:00Z")).toEqual(["2026-10-25T00:30:00.000Z", "2026-10-26T01:30:00.000Z"]);
   });
 
+  test("never has a last time that is to come, at the changes of daylight saving neither", () => {
+    for (const pattern of ["30 2 * * *", "0 * * * *", "*/15 * * * *"]) {
+      const schedule = parseSchedule(pattern, "Europe/Berlin", START_MS);
+      for (const day of ["2026-03-29", "2026-10-25"]) {
+        for (let minute = 0; minute < 300; minute += 5) {
+          const atMs = Date.parse(`${day}T00:00:00Z`) + minute * 60_000;
+          expect(schedule.last(atMs)).toBeLessThanOrEqual(atMs);
+        }
+      }
+    }
+  });
+
   test("has seconds as its first part of six", () => {
     const everySecond = parseSchedule("* * * * * *", "UTC", START_MS);
     expect(iso(everySecond.next(at("02:00:00.999")))).toBe("2026-11-23T02:00:01.000Z");
@@ -58,11 +70,17 @@ describe("keeping a schedule", () => {
     heard.map((event) => {
       if (event.kind === "ended") return `ended ${event.report.status}`;
       if (event.kind === "retrying") return event.kind;
-      return `${event.kind} ${new Date(event.dueMs).toISOString().slice(11, 19)}`;
+      const times = event.kind === "skipped" ? ` and so ${event.times}` : "";
+      return `${event.kind} ${new Date(event.dueMs).toISOString().slice(11, 19)}${times}`;
     });
 
   /** Keeps a schedule of every hour until so many nights have begun; a night takes `minutes`. */
-  async function keep(from: string, nights: readonly Partial<NightReport & { minutes: number }>[], done?: string) {
+  async function keep(
+    from: string,
+    nights: readonly Partial<NightReport & { minutes: number }>[],
+    done?: string,
+    asleepMinutes = 0,
+  ) {
     let nowMs = at(from);
     const stopped = new AbortController();
     const untils: (string | undefined)[] = [];
@@ -79,7 +97,7 @@ describe("keeping a schedule", () => {
       now: () => nowMs,
       waitUntil: async (atMs) => {
         if (begun === nights.length) stopped.abort();
-        else nowMs = Math.max(nowMs, atMs);
+        else nowMs = Math.max(nowMs, atMs) + asleepMinutes * 60_000;
       },
       signal: stopped.signal,
     };
@@ -104,9 +122,13 @@ describe("keeping a schedule", () => {
   test("a night longer than the interval skips the times that pass, and tells it", async () => {
     await keep("01:30:00", [{ minutes: 150 }, {}], "01:00:05");
     expect(told().slice(2)).toEqual([
-      ...["ended done", "skipped 03:00:00"],
+      ...["ended done", "skipped 03:00:00 and so 2"],
       ...["waiting 05:00:00", "started 05:00:00", "ended done", "waiting 06:00:00"],
     ]);
+  });
+
+  test("a host that slept through its time gives the night until the next time from when it woke", async () => {
+    expect(await keep("01:30:00", [{}, {}], "01:00:05", 90)).toEqual(["04:00:00", "06:00:00"]);
   });
 
   test("a process that starts behind its time catches up at once, and then keeps to the times", async () => {

@@ -22,6 +22,10 @@ export interface Schedule {
 
 /** Cron's smallest unit, ms. */
 const SECOND_MS = 1_000;
+/** Looked at to find one that is not later than asked for. */
+const PREVIOUS_TIMES = 3;
+/** The most times that are counted as passed by; more are told as so many. A schedule of every second has 86,400 a day. */
+const SKIPPED_MAX = 100_000;
 
 /**
  * Reads a cron text of five parts, or six with seconds first, in a time zone of the IANA database. A local time that
@@ -33,8 +37,13 @@ export function parseSchedule(pattern: string, timezone: string, nowMs: number):
     const cron = new Cron(pattern, { timezone });
     const next = (afterMs: number) => cron.nextRun(new Date(afterMs))?.getTime();
     if (next(nowMs) === undefined) throw new Error("there is no such time to come");
-    // Croner's are those before a whole second, which it rounds down to.
-    const last = (atMs: number) => cron.previousRuns(1, new Date(atMs + SECOND_MS))[0]?.getTime();
+    // Croner's are those before a whole second, which it rounds down to; around a change of daylight saving some of them
+    // are later than they were asked for.
+    const last = (atMs: number) =>
+      cron
+        .previousRuns(PREVIOUS_TIMES, new Date(atMs + SECOND_MS))
+        .map((time) => time.getTime())
+        .find((ms) => ms <= atMs);
     return Object.freeze({ next, last });
   } catch (cause) {
     throw new HeadgateError(
@@ -51,7 +60,8 @@ export type NightlyEvent =
   | { readonly kind: "started"; readonly dueMs: number; readonly isLate: boolean }
   | { readonly kind: "retrying"; readonly views: readonly string[]; readonly atMs: number }
   | { readonly kind: "ended"; readonly report: NightReport }
-  | { readonly kind: "skipped"; readonly dueMs: number };
+  /** The first of so many times that passed while a night went on. */
+  | { readonly kind: "skipped"; readonly dueMs: number; readonly times: number };
 
 const events = channel("headgate:nightly");
 
@@ -86,13 +96,21 @@ export async function keepSchedule(options: NightlyOptions): Promise<void> {
       if (signal.aborted) return;
     }
     tellNightly({ kind: "started", dueMs, isLate });
-    const nextMs = schedule.next(dueMs);
+    // From now on, since a host that slept wakes long after; and never the same again, should the clock be set back.
+    const nextMs = schedule.next(Math.max(now(), dueMs));
     tellNightly({ kind: "ended", report: await options.night(nextMs) });
     isLate = false;
-    const hasPassed = nextMs !== undefined && nextMs <= now();
-    if (hasPassed && !signal.aborted) tellNightly({ kind: "skipped", dueMs: nextMs });
-    dueMs = hasPassed ? schedule.next(now()) : nextMs;
+    const times = signal.aborted ? 0 : passedTimes(schedule, nextMs, now());
+    if (nextMs !== undefined && times > 0) tellNightly({ kind: "skipped", dueMs: nextMs, times });
+    dueMs = schedule.next(Math.max(now(), dueMs));
   }
+}
+
+/** How many times of a schedule, from one of them on, have come by now. */
+function passedTimes(schedule: Schedule, fromMs: number | undefined, nowMs: number): number {
+  let times = 0;
+  for (let ms = fromMs; ms !== undefined && ms <= nowMs && times < SKIPPED_MAX; ms = schedule.next(ms)) times++;
+  return times;
 }
 
 /** Whether the last due time went by without a load that was done. */

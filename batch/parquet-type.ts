@@ -166,7 +166,8 @@ export function nextStep(column: ParquetColumn, type: FieldType, isDeclared = tr
   const kinds = (Object.keys(TAKES) as ScalarKind[]).filter((kind) => TAKES[kind](column.value));
   const declared = kinds[0] === undefined ? undefined : column.list ? `array(${kinds[0]}())` : `${kinds[0]}()`;
   const cast = `cast the column to ${CAST[type.kind]}${type.list ? " lists" : ""} where the file is written`;
-  return declared === undefined || !isDeclared ? cast : `declare ${declared}, or ${cast}`;
+  if (!isDeclared) return `${cast}, or name another column in its fileSource`;
+  return declared === undefined ? cast : `declare ${declared}, or ${cast}`;
 }
 
 const CAST: Readonly<Record<ScalarKind, string>> = {

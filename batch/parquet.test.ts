@@ -7,7 +7,7 @@ import { type ErrorCode, HeadgateError } from "../errors.ts";
 import { canonicalInteger, compileAccept, type FieldType, REFUSED, type ScalarKind } from "../features/field.ts";
 import { compileLocalToUtc } from "../features/local-time.ts";
 import { openObjectStore } from "../object-store.ts";
-import { columnBounds, openParquet, type ParquetFile, planColumns, readColumns } from "./parquet.ts";
+import { columnBounds, decodedRowBytes, openParquet, type ParquetFile, planColumns, readColumns } from "./parquet.ts";
 
 /** What fixtures/build.py writes beside a file. */
 interface Golden {
@@ -108,6 +108,35 @@ test("bounds are not told where a null or INT96 makes them unsure", async () => 
   expect(columnBounds(withNulls, 0, plan(withNulls, { utc: "timestamp" })[0]!)).toBeUndefined();
   const int96 = await open("timestamp-int96.parquet");
   expect(columnBounds(int96, 0, plan(int96, { at: "timestamp" })[0]!)).toBeUndefined();
+});
+
+test("bounds are not told where nulls are not counted and may be", async () => {
+  const file = await open("codec-snappy.parquet");
+  const footer = structuredClone(file.footer);
+  for (const { meta_data } of footer.row_groups.flatMap((group) => group.columns))
+    delete meta_data?.statistics?.null_count;
+  const [at] = plan(file, { at: "timestamp" });
+  expect(columnBounds({ ...file, footer }, 1, at!)).toBeUndefined();
+  const leaf = { ...at!.column.leaf, repetition_type: "REQUIRED" as const };
+  expect(columnBounds({ ...file, footer }, 1, { ...at!, column: { ...at!.column, leaf } })).toBeDefined();
+});
+
+test("a timestamp's column that is missing is to be named elsewhere than a field's", async () => {
+  const file = await open("codec-snappy.parquet");
+  const wanted = { column: "when", type: parseType("timestamp") };
+  const toUtc = compileLocalToUtc("UTC");
+  expect(() => planColumns(file, [wanted], toUtc)).toThrow(/Map another name to it with fileSource's columns\.$/);
+  expect(() => planColumns(file, [{ ...wanted, isDeclared: false }], toUtc)).toThrow(
+    /Name another one as fileSource's timestampField or createdField\.$/,
+  );
+});
+
+test("what rows take is estimated by the footer, of the wanted columns", async () => {
+  const file = await open("codec-snappy.parquet");
+  const [at] = plan(file, { at: "timestamp" });
+  // A column of 8 bytes a value takes more as an array's.
+  expect(decodedRowBytes(file, 0, [at!])).toBe(16);
+  expect(decodedRowBytes(file, 0, [])).toBe(0);
 });
 
 test("a column can be wanted twice, as two types", async () => {

@@ -20,9 +20,10 @@ import {
   type SchemaTree,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError } from "../errors.ts";
 import { type FieldType, typeName } from "../features/field.ts";
 import type { LocalToUtc } from "../features/local-time.ts";
+import { checkMagic, type ParquetSource, readable } from "./parquet-source.ts";
 import {
   canTake,
   columnTypeName,
@@ -32,15 +33,6 @@ import {
   type ParquetElement,
 } from "./parquet-type.ts";
 import { type ConvertValue, compileConvert, decodeText } from "./parquet-value.ts";
-
-/** One version of a file, to be read from by ranges of bytes. */
-export interface ParquetSource {
-  /** For messages. */
-  readonly path: string;
-  readonly bytes: number;
-  /** Bytes [start, end). */
-  read(start: number, end: number): Promise<ArrayBuffer>;
-}
 
 /** Rows that were written together, [start, end) by row number in the file. */
 export interface RowGroup {
@@ -133,9 +125,14 @@ export function planColumns(
   return wanted.map(({ column: name, type, isDeclared }) => {
     const column = byName.get(name);
     if (column === undefined) {
+      // The timestamps' columns are named by the source itself.
+      const next =
+        isDeclared === false
+          ? "Name another one as fileSource's timestampField or createdField."
+          : "Map another name to it with fileSource's columns.";
       throw new HeadgateError(
         "PARQUET_COLUMN_MISSING",
-        `${file.source.path} has no column "${name}"; it has ${[...byName.keys()].join(", ") || "none"}. Map another name to it with fileSource's columns.`,
+        `${file.source.path} has no column "${name}"; it has ${[...byName.keys()].join(", ") || "none"}. ${next}`,
       );
     }
     if (!canTake(column, type)) {
@@ -156,8 +153,9 @@ export function columnBounds(
 ): { readonly least: unknown; readonly greatest: unknown } | undefined {
   const chunk = file.footer.row_groups[group]?.columns.find((one) => one.meta_data?.path_in_schema[0] === column.name);
   const statistics = chunk?.meta_data?.statistics;
-  // A null is a bad row and has to be seen; INT96 has no defined order.
-  if (statistics === undefined || (statistics.null_count ?? 0n) > 0n || column.leaf.type === "INT96") return undefined;
+  // A null is a bad row and has to be seen, and one that is not counted may be there; INT96 has no defined order.
+  const nulls = column.leaf.repetition_type === "REQUIRED" ? 0n : statistics?.null_count;
+  if (statistics === undefined || nulls !== 0n || column.leaf.type === "INT96") return undefined;
   const least = statistics.min_value ?? statistics.min;
   const greatest = statistics.max_value ?? statistics.max;
   return least === undefined || greatest === undefined
@@ -165,27 +163,43 @@ export function columnBounds(
     : { least: convert(least), greatest: convert(greatest) };
 }
 
+/** The least that a value takes while it is decoded and converted: a place in either array, bytes. */
+const VALUE_BYTES = 16;
+
+/** What a row group's planned columns are estimated to take per row when they are decoded, bytes. */
+export function decodedRowBytes(file: ParquetFile, group: number, planned: readonly PlannedColumn[]): number {
+  const names = new Set(planned.map(({ column }) => column.name));
+  let bytes = 0;
+  for (const { meta_data: chunk } of file.footer.row_groups[group]?.columns ?? []) {
+    if (chunk === undefined || !names.has(chunk.path_in_schema[0]!)) continue;
+    const texts = chunk.size_statistics?.unencoded_byte_array_data_bytes ?? 0n;
+    bytes += Math.max(Number(chunk.total_uncompressed_size), Number(texts), Number(chunk.num_values) * VALUE_BYTES);
+  }
+  const { start, end } = file.rowGroups[group]!;
+  return end > start ? bytes / (end - start) : 0;
+}
+
 /**
- * The values of the planned columns in rows [start, end), one array each. `onBytes` is called whenever bytes have
- * arrived, just before they are decoded. Throws PARQUET_INVALID.
+ * The values of the planned columns in rows [start, end), one array each. `onDecode` is called at the start of
+ * each piece of decoding, between which other files' pieces may run. Throws PARQUET_INVALID.
  */
 export async function readColumns(
   file: ParquetFile,
   planned: readonly PlannedColumn[],
   start: number,
   end: number,
-  onBytes?: () => void,
+  onDecode: () => void = () => {},
 ): Promise<unknown[][]> {
   if (planned.length === 0) return [];
   const pages = new Map<string, Page[]>(planned.map(({ column }) => [column.name, []]));
   await readable(file.source, () =>
     parquetRead({
-      file: asyncBuffer(file.source, onBytes),
+      file: asyncBuffer(file.source, onDecode),
       metadata: physicalFooter(file, planned),
       columns: [...pages.keys()],
       rowStart: start,
       rowEnd: end,
-      compressors,
+      compressors: notedCompressors(onDecode),
       parsers: PARSERS,
       utf8: false,
       geoparquet: false,
@@ -198,6 +212,7 @@ export async function readColumns(
   // Of a damaged page the decoder may give values of another kind than the column's.
   return readable(file.source, async () =>
     planned.map(({ column, convert }) => {
+      onDecode();
       const values = convertPages(pages.get(column.name)!, convert, start, end);
       if (values !== undefined) return values;
       throw new Error(`column "${column.name}" does not hold rows ${start} to ${end}`);
@@ -243,12 +258,23 @@ function physicalFooter(file: ParquetFile, planned: readonly PlannedColumn[]): F
   return { ...file.footer, schema };
 }
 
-function asyncBuffer({ bytes, read }: ParquetSource, onBytes?: () => void): AsyncBuffer {
+function notedCompressors(onDecode: () => void): typeof compressors {
+  const noted = Object.entries(compressors).map(([codec, decompress]) => [
+    codec,
+    (...page: Parameters<typeof decompress>) => {
+      onDecode();
+      return decompress(...page);
+    },
+  ]);
+  return Object.fromEntries(noted) as typeof compressors;
+}
+
+function asyncBuffer({ bytes, read }: ParquetSource, onDecode: () => void = () => {}): AsyncBuffer {
   return {
     byteLength: bytes,
     slice: (start, end = bytes) => {
       const range = read(start, Math.min(end, bytes)).then((content) => {
-        onBytes?.();
+        onDecode();
         return content;
       });
       // hyparquet fetches ahead and, when a page turns out bad, never looks at what it has fetched.
@@ -256,38 +282,4 @@ function asyncBuffer({ bytes, read }: ParquetSource, onBytes?: () => void): Asyn
       return range;
     },
   };
-}
-
-const MAGIC = "PAR1";
-
-async function checkMagic(source: ParquetSource): Promise<void> {
-  if (source.bytes === 0) throw invalid(source, "it is empty");
-  if (source.bytes < 3 * MAGIC.length) throw invalid(source, `it has only ${source.bytes} bytes`);
-  const [head, tail] = await Promise.all([
-    source.read(0, MAGIC.length),
-    source.read(source.bytes - MAGIC.length, source.bytes),
-  ]);
-  const [first, last] = [head, tail].map((bytes) => Buffer.from(bytes).toString("latin1"));
-  if (last === "PARE") throw invalid(source, "its footer is encrypted, which is not supported");
-  if (first !== MAGIC) throw invalid(source, `it does not begin with "${MAGIC}"`);
-  if (last !== MAGIC)
-    throw invalid(source, `it does not end with "${MAGIC}", so it was cut short or is still being written`);
-}
-
-/** What the decoder throws is about the file, not about us. */
-async function readable<T>(source: ParquetSource, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof HeadgateError) throw cause;
-    throw invalid(source, reasonOf(cause), cause);
-  }
-}
-
-function invalid(source: ParquetSource, why: string, cause?: unknown): HeadgateError {
-  return new HeadgateError(
-    "PARQUET_INVALID",
-    `${source.path} can't be read as Parquet: ${why}. Write the file again, or take it out of the source's path.`,
-    cause,
-  );
 }

@@ -52,8 +52,8 @@ export interface RowFlow {
  * reason.
  */
 export async function flowRows(run: ViewRun, flow: RowFlow): Promise<readonly EventSpan[]> {
-  const { options, encoder, counts, loadedView, startMs } = run;
-  const { settings, applied, rangeRows, signal } = options;
+  const { options, counts, startMs } = run;
+  const { settings, applied, rangeRows, signal, encoder, loadedView } = options;
   const spans: EventSpan[] = flow.files.map(() => NO_EVENTS);
   const sink = createSink(run);
   const batches = encoder.encode({

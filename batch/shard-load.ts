@@ -8,20 +8,20 @@
 
 import { HeadgateError } from "../errors.ts";
 import { recordMaterialized } from "../features/materialized-view.ts";
-import { type LoadedFile, loadedFile, moveCheckpoint, readCheckpoint } from "./checkpoint.ts";
+import { type LoadedFile, loadedFile, moveCheckpoint } from "./checkpoint.ts";
 import type { FileToLoad } from "./file-open.ts";
-import { standingShards } from "./lease.ts";
 import { throughOutage } from "./outage.ts";
 import { emptyCounts, type ShardProgress } from "./report.ts";
 import { checkBadRows, type EventSpan, flowRows, joinSpans, NO_EVENTS } from "./row-flow.ts";
+import { nextHistory, readHistory, readStart, rowsMayBeLost } from "./run-start.ts";
 import { type Shard, touchesFile } from "./shard.ts";
+import { choosePlan } from "./shard-choice.ts";
 import {
+  dropPlan,
   forgetDone,
   isFinished,
-  isGivenUp,
-  isSameRequest,
-  PLAN_FILES_MAX,
-  planIsOpen,
+  listingOf,
+  planIsReplaced,
   type ReadPlan,
   readDone,
   readPlan,
@@ -30,122 +30,38 @@ import {
   type ShardDone,
   type ShardFileWork,
   type ShardPlan,
-  type ShardRequest,
 } from "./shard-plan.ts";
-import { type PlannedFile, planView } from "./view-plan.ts";
-import { lookbackUsOf, outageBoundsOf, recordRunOrigin, type ViewLoadOptions, type ViewRun } from "./view-run.ts";
+import { outageBoundsOf, recordRunOrigin, type ViewLoadOptions, type ViewRun } from "./view-run.ts";
 
-/** Loads a shard; how many of them are done then. Throws what flowRows and planView throw, and MATERIALIZE_RUNNING for another plan. */
+/**
+ * Loads a shard; how many of them are done then. Throws what flowRows and choosePlan throw, CONTROL_CONFLICT when the plan
+ * was replaced meanwhile, STORE_UNREACHABLE when the store may have lost rows. What no shard can mend drops the plan.
+ */
 export async function loadShard(run: ViewRun, shard: Shard): Promise<ShardProgress> {
   const { options } = run;
   const { control } = options.store;
   const view = options.view.name;
-  const plan = await followedPlan(run, shard);
+  const plan = await choosePlan(run, shard);
   if (plan === undefined) return { ...shard, done: shard.of };
-  if (!(await readDone(control, view, plan)).has(shard.index)) {
-    const done = await loadPart(run, shard, plan);
-    // The token is checked by renewing it: who has lost its lease must not speak for the shard.
-    await throughOutage(() => run.lease.renew(), outageBoundsOf(options));
-    await throughOutage(() => recordDone(control, view, shard, done), outageBoundsOf(options));
+  const outage = outageBoundsOf(options);
+  try {
+    if (!(await throughOutage(() => readDone(control, view, plan), outage)).has(shard.index)) {
+      const done = await loadPart(run, shard, plan);
+      // The token is checked by renewing it: who has lost its lease must not speak for the shard.
+      await throughOutage(() => run.lease.renew(), outage);
+      await checkHistory(options, plan);
+      await throughOutage(() => recordDone(control, view, shard, done), outage);
+    }
+    const all = await throughOutage(() => readDone(control, view, plan), outage);
+    if (all.size === shard.of) await finish(run, shard, plan, all);
+    return { ...shard, done: all.size };
+  } catch (cause) {
+    if (cause instanceof Hopeless) {
+      await throughOutage(() => dropPlan(control, view, plan), outage).catch(() => {});
+      throw cause.failure;
+    }
+    throw cause;
   }
-  const all = await throughOutage(() => readDone(control, view, plan), outageBoundsOf(options));
-  if (all.size === shard.of) await finish(options, plan, all);
-  return { ...shard, done: all.size };
-}
-
-/** The plan to follow; undefined when all of it is done. */
-async function followedPlan(run: ViewRun, shard: Shard): Promise<ShardPlan | undefined> {
-  const { options } = run;
-  const { store, view, settings, now, range, definition, restart, holder } = options;
-  const request: ShardRequest = {
-    ...("incremental" in range ? {} : { start_us: range.startUs }),
-    end_us: range.endUs,
-    shards: shard.of,
-    definition,
-  };
-  const before = await readPlan(store.control, view.name);
-  const found = before.plan;
-  if (found !== undefined) {
-    const lastMs = isFinished(found) ? found.finished_at_ms : await lastWorkMs(options, found);
-    const others = (await standingShards({ control: store.control, view: view.name, holder, now })).filter(
-      (index) => index !== shard.index,
-    );
-    const isAlone = others.length === 0;
-    const isRestarted = isAlone && restart === true;
-    const isLeft = isRestarted || (isAlone && isGivenUp(lastMs, settings.leaseTtl, now()));
-    const isSame = isSameRequest(found.request, request);
-    // What the others have done counts, however long ago: only a stub of the same request grows old.
-    if (isSame && !isFinished(found) && !isRestarted) return found;
-    if (isSame && isFinished(found) && !isLeft) return undefined;
-    if (!isFinished(found) && !isLeft) throw planIsOpen(view.name, found, lastMs, settings.leaseTtl);
-  }
-  const made = await makePlan(run, request);
-  if (await replacePlan(store.control, view.name, before, made)) return made;
-  return otherPlan(options, request);
-}
-
-/** Another shard has made the plan meanwhile. */
-async function otherPlan(
-  { store, view, settings }: ViewLoadOptions,
-  request: ShardRequest,
-): Promise<ShardPlan | undefined> {
-  const { plan } = await readPlan(store.control, view.name);
-  if (plan === undefined || isSameRequest(plan.request, request)) {
-    return plan === undefined || isFinished(plan) ? undefined : plan;
-  }
-  throw planIsOpen(view.name, plan as ShardPlan, (plan as ShardPlan).made_at_ms, settings.leaseTtl);
-}
-
-async function lastWorkMs({ store, view }: ViewLoadOptions, plan: ShardPlan): Promise<number> {
-  const done = await readDone(store.control, view.name, plan);
-  return Math.max(plan.made_at_ms, ...[...done.values()].map(({ at_ms }) => at_ms));
-}
-
-async function makePlan({ options, encoder, loadedView, counts }: ViewRun, request: ShardRequest): Promise<ShardPlan> {
-  const { store, view, objects, range, rangeRows, signal, now } = options;
-  const { checkpoint } = await readCheckpoint(store.control, view.name);
-  const planned = await planView({
-    ...{ view: loadedView, objects, range, rangeRows, signal },
-    known: checkpoint?.definition === options.definition ? checkpoint.files : {},
-    lookbackUs: lookbackUsOf(options),
-    open: (file) => encoder.open(file),
-  });
-  if (planned.files.length > PLAN_FILES_MAX) {
-    throw new HeadgateError(
-      "USAGE",
-      `Feature view "${view.name}" has ${planned.files.length} files, and shards agree on at most ${PLAN_FILES_MAX}. Write fewer, larger files, or load them without --shard.`,
-    );
-  }
-  // What no shard reads is told by the one that looked.
-  const looked = planned.files.flatMap(({ work }) => work?.summary ?? []);
-  counts.rows_skipped = looked.reduce((rows, summary) => rows + summary.rows - summary.rowsToRead, 0);
-  counts.files_skipped = planned.files.length - looked.length;
-  counts.warnings = planned.warnings;
-  counts.bytes_read = planned.bytesRead;
-  let rowsBefore = 0;
-  const files = planned.files.map(({ path, version, work }) => {
-    const file = { path, etag: version.etag, bytes: version.bytes, last_modified_ms: version.lastModifiedMs };
-    if (work === undefined) return file;
-    const before = rowsBefore;
-    rowsBefore += work.summary.rowsToRead;
-    return { ...file, work: workOf(work, before) };
-  });
-  const { run } = options;
-  return { run, request, made_at_ms: now(), range_rows: rangeRows, rows_to_read: rowsBefore, files };
-}
-
-function workOf({ interval, summary }: NonNullable<PlannedFile["work"]>, rowsBefore: number): ShardFileWork {
-  const { rows, rowsToRead, skippedFirstEventUs, skippedLastEventUs } = summary;
-  return {
-    ...(Number.isFinite(interval.startUs) ? { start_us: interval.startUs } : {}),
-    end_us: interval.endUs,
-    rows_before: rowsBefore,
-    rows_to_read: rowsToRead,
-    rows_skipped: rows - rowsToRead,
-    ...(skippedFirstEventUs <= skippedLastEventUs
-      ? { skipped_first_us: skippedFirstEventUs, skipped_last_us: skippedLastEventUs }
-      : {}),
-  };
 }
 
 /** Loads what is this shard's. */
@@ -170,7 +86,7 @@ async function loadPart(run: ViewRun, shard: Shard, plan: ShardPlan): Promise<Sh
     const planned = { ...run, options: { ...options, rangeRows: plan.range_rows } };
     const rowsToRead = Math.ceil(rowsTotal / shard.of);
     const spans = await flowRows(planned, { files, originId, rowsToRead, rowsTotal }).catch((cause: unknown) => {
-      throw changedSincePlan(cause, plan);
+      throw failureOfPart(cause, plan);
     });
     for (const [i, { firstEventUs, lastEventUs }] of spans.entries()) {
       if (firstEventUs <= lastEventUs) events[places[i]!] = [firstEventUs, lastEventUs];
@@ -181,8 +97,11 @@ async function loadPart(run: ViewRun, shard: Shard, plan: ShardPlan): Promise<Sh
   return { run: plan.run, at_ms, rows_read, rows_outside, rows_bad, rows_written, bad_samples, events };
 }
 
-function changedSincePlan(cause: unknown, { run }: ShardPlan): unknown {
-  if (!(cause instanceof HeadgateError) || cause.code !== "SOURCE_CHANGED") return cause;
+function failureOfPart(cause: unknown, { run }: ShardPlan): unknown {
+  if (!(cause instanceof HeadgateError)) return cause;
+  // One shard's bad rows alone are more than all rows allow.
+  if (cause.code === "TOO_MANY_BAD_ROWS") return new Hopeless(cause);
+  if (cause.code !== "SOURCE_CHANGED") return cause;
   const detail = cause.message.replace(/ while it was read; .*$/s, "");
   return new HeadgateError(
     "SOURCE_CHANGED",
@@ -191,13 +110,24 @@ function changedSincePlan(cause: unknown, { run }: ShardPlan): unknown {
   );
 }
 
+/** Rows of shards that are done, this one's too, are sure to be there only in a store that is still the same. */
+async function checkHistory(options: ViewLoadOptions, { history }: ShardPlan): Promise<void> {
+  if ((await readHistory(options)) === history) return;
+  throw new Hopeless(rowsMayBeLost(options.view.name, "Run all of its shards again."));
+}
+
 /** Moves the checkpoint for all shards and leaves a stub of the plan. Two that are last at once do the same. */
-async function finish(options: ViewLoadOptions, plan: ShardPlan, all: ReadonlyMap<number, ShardDone>): Promise<void> {
+async function finish(
+  { options, lease }: ViewRun,
+  shard: Shard,
+  plan: ShardPlan,
+  all: ReadonlyMap<number, ShardDone>,
+): Promise<void> {
   const { store, view, definition, now } = options;
   checkTotal(options, [...all.values()]);
   const outage = outageBoundsOf(options);
-  const before = await throughOutage(() => readCheckpoint(store.control, view.name), outage);
-  const known = before.checkpoint?.definition === definition ? before.checkpoint.files : {};
+  const start = await readStart(options);
+  const known = start.checkpoint?.files ?? {};
   const files: Record<string, LoadedFile> = {};
   for (const [place, { path, etag, work }] of plan.files.entries()) {
     const knownFile = Object.hasOwn(known, path) ? known[path] : undefined;
@@ -205,19 +135,21 @@ async function finish(options: ViewLoadOptions, plan: ShardPlan, all: ReadonlyMa
       work === undefined ? knownFile : loadedFile(knownFile, etag, intervalOf(work), spanOf(work, place, all));
     if (loaded !== undefined) files[path] = loaded;
   }
-  const next = { end_us: plan.request.end_us, definition, files };
+  const { run, request, history } = plan;
+  const next = { end_us: request.end_us, definition, history: nextHistory(options, { ...start, history }), files };
+  await throughOutage(() => lease.renew(), outage);
+  await checkHistory(options, plan);
   const open: ReadPlan = await throughOutage(() => readPlan(store.control, view.name), outage);
-  if (open.plan === undefined || open.plan.run !== plan.run || isFinished(open.plan)) return;
-  await throughOutage(() => moveCheckpoint(store.control, view.name, before, next), outage);
-  const { run, request } = plan;
-  await throughOutage(
-    () => replacePlan(store.control, view.name, open, { run, request, finished_at_ms: now() }),
-    outage,
-  );
-  await forgetDone(store.control, view.name);
+  if (open.plan?.run !== run) throw planIsReplaced(view.name, shard);
+  if (isFinished(open.plan)) return;
+  await throughOutage(() => moveCheckpoint(store.control, view.name, start.before, next), outage);
+  // Before the stub, after which nobody would do it any more.
   const rowsWritten = [...all.values()].reduce((rows, { rows_written }) => rows + rows_written, 0);
-  const success = { run, at_ms: now(), end_us: request.end_us, rows_written: rowsWritten };
+  const success = { run, at_ms: now(), end_us: request.end_us, definition, rows_written: rowsWritten };
   await recordMaterialized(store.control, view.name, { success });
+  const stub = { run, request, finished_at_ms: now(), history, listing: listingOf(plan.files) };
+  await throughOutage(() => replacePlan(store.control, view.name, open, stub), outage);
+  await forgetDone(store.control, view.name);
 }
 
 function checkTotal(options: ViewLoadOptions, done: readonly ShardDone[]): void {
@@ -228,7 +160,21 @@ function checkTotal(options: ViewLoadOptions, done: readonly ShardDone[]): void 
     total.rows_bad += rows_bad;
     total.bad_samples = [...total.bad_samples, ...bad_samples];
   }
-  checkBadRows(options, total, total.rows_read - total.rows_outside);
+  try {
+    checkBadRows(options, total, total.rows_read - total.rows_outside);
+  } catch (cause) {
+    throw new Hopeless(cause);
+  }
+}
+
+/** A failure that no shard can mend: with its plan dropped, repaired files load. */
+class Hopeless extends Error {
+  readonly failure: unknown;
+
+  constructor(failure: unknown) {
+    super("The plan can't be finished.");
+    this.failure = failure;
+  }
 }
 
 function intervalOf(work: ShardFileWork): FileToLoad["interval"] {

@@ -6,11 +6,12 @@
  * A plan says everything absolutely (which versions of which files, from when to when, where in the line of all rows
  * each file lies), so that shards that come hours apart read the same. It is bounded by its number of files. When the
  * last shard has moved the checkpoint, a stub of it stays: a shard that an orchestrator starts once more, having missed
- * its exit, finds that it is done. Stub and plan are given up by a load of something else once nobody has worked on them
- * for IDLE_LEASES leases.
+ * its exit, finds that it is done, as long as the files are still those. Which plan a shard follows is decided in
+ * shard-choice.ts.
  */
 
 import { HeadgateError } from "../errors.ts";
+import { fingerprintOf } from "../features/fingerprint.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
 import { formatTimestampUs } from "../features/timestamp.ts";
 import type { BadRow } from "./row-batch.ts";
@@ -56,6 +57,8 @@ export interface ShardPlan {
   readonly run: string;
   readonly request: ShardRequest;
   readonly made_at_ms: number;
+  /** The store's history (OnlineStore.history); under another one, rows of shards that are done may be lost. */
+  readonly history: string;
   readonly range_rows: number;
   readonly rows_to_read: number;
   readonly files: readonly ShardFile[];
@@ -66,6 +69,9 @@ export interface FinishedPlan {
   readonly run: string;
   readonly request: ShardRequest;
   readonly finished_at_ms: number;
+  readonly history: string;
+  /** listingOf its files. */
+  readonly listing: string;
 }
 
 /** A record as it was read. */
@@ -97,20 +103,33 @@ export function isSameRequest(a: ShardRequest, b: ShardRequest): boolean {
   return a.start_us === b.start_us && a.end_us === b.end_us && a.shards === b.shards && a.definition === b.definition;
 }
 
+/** Fingerprint of files in their versions. */
+export function listingOf(files: readonly Pick<ShardFile, "path" | "etag">[]): string {
+  return fingerprintOf(files.map(({ path, etag }) => [path, etag]));
+}
+
 /** Reads the view's plan. */
 export async function readPlan(control: ControlStore, view: string): Promise<ReadPlan> {
   const bytes = await control.get(planName(view));
   return { bytes, plan: parse<ShardPlan | FinishedPlan>(bytes) };
 }
 
-/** Puts a plan, or its stub, in the place of what was read; tells whether that was still there. */
+/** Puts a plan, or its stub, or nothing, in the place of what was read; tells whether that was still there. */
 export function replacePlan(
   control: ControlStore,
   view: string,
   before: ReadPlan,
-  next: ShardPlan | FinishedPlan,
+  next: ShardPlan | FinishedPlan | undefined,
 ): Promise<boolean> {
-  return control.compareAndSet(planName(view), before.bytes, Buffer.from(JSON.stringify(next)));
+  const bytes = next === undefined ? undefined : Buffer.from(JSON.stringify(next));
+  return control.compareAndSet(planName(view), before.bytes, bytes);
+}
+
+/** Takes a plan away that can't be finished, so that the next shard to come makes another. */
+export async function dropPlan(control: ControlStore, view: string, { run }: ShardPlan): Promise<void> {
+  const before = await readPlan(control, view);
+  if (before.plan?.run !== run || isFinished(before.plan)) return;
+  if (await replacePlan(control, view, before, undefined)) await forgetDone(control, view);
 }
 
 /** The records of the shards of a run that are done, by their index. */
@@ -123,22 +142,33 @@ export async function readDone(control: ControlStore, view: string, plan: ShardP
   return done;
 }
 
-/** Records that a shard is done. Throws CONTROL_CONFLICT when a record of it came in between. */
+/** Records that a shard is done. Throws CONTROL_CONFLICT when its plan is no longer the view's, or a record of it came in between. */
 export async function recordDone(control: ControlStore, view: string, shard: Shard, done: ShardDone): Promise<void> {
   const name = doneName(view, shard.index);
   const before = await control.get(name);
   if (parse<ShardDone>(before)?.run === done.run) return;
+  // In this sequence: a record that another plan's shard puts from now on makes the compare-and-set fail.
+  if ((await readPlan(control, view)).plan?.run !== done.run) throw planIsReplaced(view, shard);
   if (await control.compareAndSet(name, before, Buffer.from(JSON.stringify(done)))) return;
-  throw new HeadgateError(
+  if (parse<ShardDone>(await control.get(name))?.run !== done.run) throw planIsReplaced(view, shard);
+}
+
+/** The failure of a shard that has loaded by a plan that is no longer the view's. */
+export function planIsReplaced(view: string, { index }: Shard): HeadgateError {
+  return new HeadgateError(
     "CONTROL_CONFLICT",
-    `Shard ${shard.index} of feature view "${view}" was recorded by another process. Run the command again.`,
+    `The plan that shard ${index} of feature view "${view}" has followed was dropped or replaced meanwhile. Run the command again.`,
   );
 }
 
-/** Removes the shards' records. One that can't be removed is of no run that is to come. */
+/** Removes the shards' records. Never throws: one that can't be removed is of no run that is to come. */
 export async function forgetDone(control: ControlStore, view: string): Promise<void> {
-  for (const name of await control.list(`${planName(view)}/`)) {
-    await control.compareAndSet(name, await control.get(name), undefined);
+  try {
+    for (const name of await control.list(`${planName(view)}/`)) {
+      await control.compareAndSet(name, await control.get(name), undefined);
+    }
+  } catch {
+    // The next plan's shards put theirs in its place.
   }
 }
 

@@ -43,6 +43,8 @@ export interface ViewPlanOptions {
   /** How far an incremental one looks back in files that it knows, µs. */
   readonly lookbackUs: number;
   readonly known: Readonly<Record<string, LoadedFile>>;
+  /** See IncrementalBounds. */
+  readonly mayHaveLost: boolean;
   readonly rangeRows: number;
   /** Opens a file; see FileEncoder. */
   readonly open: (file: FileToOpen) => Promise<FileSummary>;
@@ -64,12 +66,12 @@ export async function planView(options: ViewPlanOptions): Promise<ViewPlan> {
       `Feature view "${view.name}": no file is at ${view.source.path}. Check the path of its fileSource; relative ones start at the project folder.`,
     );
   }
+  const bounds = { endUs: range.endUs, lookbackUs: options.lookbackUs, mayHaveLost: options.mayHaveLost };
   const openings = listed.map(({ path, version }) => ({
     weight: 1,
     begin: async (): Promise<PlannedFile> => {
       const known = Object.hasOwn(knownFiles, path) ? knownFiles[path] : undefined;
-      const interval =
-        "incremental" in range ? incrementalInterval(known, version.etag, range.endUs, options.lookbackUs) : range;
+      const interval = "incremental" in range ? incrementalInterval(known, version.etag, bounds) : range;
       if (interval === undefined) return { path, version, known, work: undefined };
       const summary = await options.open({ view, path, version, interval: boundsOf(interval), rangeRows });
       return { path, version, known, work: { interval, summary } };
@@ -85,7 +87,7 @@ export async function planView(options: ViewPlanOptions): Promise<ViewPlan> {
     files,
     rowsToRead: sumOf(summaries, ({ rowsToRead }) => rowsToRead),
     bytesRead: sumOf(summaries, ({ bytesRead }) => bytesRead),
-    warnings: warningsOf(files, rangeRows),
+    warnings: warningsOf(files),
   });
 }
 
@@ -98,15 +100,17 @@ function sumOf<T>(list: readonly T[], of: (one: T) => number): number {
   return list.reduce((sum, one) => sum + of(one), 0);
 }
 
-function warningsOf(files: readonly PlannedFile[], rangeRows: number): readonly string[] {
-  const large = files.filter(({ work }) => (work?.summary.largestRowGroupRows ?? 0) > rangeRows);
-  const told = large
-    .slice(0, WARNINGS_MOST)
-    .map(({ path, work }) => largeRowGroups(path, work!.summary.largestRowGroupRows, rangeRows));
+function warningsOf(files: readonly PlannedFile[]): readonly string[] {
+  const large = files.flatMap(({ path, work }) =>
+    work === undefined || work.summary.largestRowGroupRows === 0 ? [] : [largeRowGroups(path, work.summary)],
+  );
+  const told = large.slice(0, WARNINGS_MOST);
   const more = large.length - told.length;
-  return more === 0 ? told : [...told, `${count(more)} more files have row groups of more than that.`];
+  return more === 0
+    ? told
+    : [...told, `${count(more)} more files have row groups that are too large to be read whole.`];
 }
 
-function largeRowGroups(path: string, rows: number, rangeRows: number): string {
-  return `${path} has row groups of ${count(rows)} rows. They are read ${count(rangeRows)} at a time to bound memory, which decodes some pages twice: write row groups of at most that.`;
+function largeRowGroups(path: string, { largestRowGroupRows, rowsAtOnce }: FileSummary): string {
+  return `${path} has row groups of ${count(largestRowGroupRows)} rows. They are read ${count(rowsAtOnce)} at a time to bound memory, which decodes some pages twice: write row groups of at most that.`;
 }

@@ -1,6 +1,6 @@
 /**
  * A materialization of one view: what it is given, and what it keeps while it lasts. What is done with it is in
- * view-load.ts and, where several processes share the view, shard-load.ts.
+ * whole-load.ts and, where several processes share the view, shard-load.ts.
  */
 
 import type { AppliedView } from "../features/applied-registry.ts";
@@ -12,7 +12,7 @@ import type { ObjectStore } from "../object-store.ts";
 import type { FileEncoder } from "./decoding-thread.ts";
 import type { LoadedView } from "./file-open.ts";
 import type { Lease, LeaseHolder } from "./lease.ts";
-import type { OutageBounds } from "./outage.ts";
+import { type OutageBounds, throughOutage } from "./outage.ts";
 import type { LoadCounts } from "./report.ts";
 import type { Wait } from "./row-rate.ts";
 import type { Shard } from "./shard.ts";
@@ -23,7 +23,7 @@ const ORIGIN_FILES = 20;
 
 /** Settings of config.ts that a materialization depends on; lengths of time in ms. */
 export interface MaterializeSettings {
-  /** How far before its last end an incremental one looks again, for a view without ttl. */
+  /** How far back an incremental one looks in files that it knows, for a view without ttl; see checkpoint.ts. */
   readonly lookback: number;
   /** The share of rows that may be bad before the view fails. */
   readonly maxBadRows: number;
@@ -55,8 +55,11 @@ export interface ViewProgress {
 export interface ViewLoadOptions {
   readonly store: OnlineStore;
   readonly objects: ObjectStore;
-  readonly projectDirectory: string;
+  /** One for all views of a run. */
+  readonly encoder: FileEncoder;
   readonly view: FeatureView & { readonly source: FileSource };
+  /** The view as threads are given it; see loadedViewOf. */
+  readonly loadedView: LoadedView;
   readonly applied: AppliedView;
   /** Fingerprint of what the rows are made by; another one than the checkpoint's loads every file anew. */
   readonly definition: string;
@@ -71,6 +74,8 @@ export interface ViewLoadOptions {
   readonly now: () => number;
   readonly wait: Wait;
   readonly onProgress?: ((progress: ViewProgress) => void) | undefined;
+  /** Told in a sentence for what it waits, once. */
+  readonly onWait?: ((sentence: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly rangeRows: number;
   /** Rows given to the store at once: between two such writes an abort and a lost lease are noticed. */
@@ -81,14 +86,12 @@ export interface ViewLoadOptions {
 export interface ViewRun {
   readonly options: ViewLoadOptions;
   readonly lease: Lease;
-  readonly encoder: FileEncoder;
-  readonly loadedView: LoadedView;
   readonly counts: LoadCounts;
   readonly startMs: number;
 }
 
 /** The view as threads are given it. */
-export function loadedViewOf({ view }: ViewLoadOptions): LoadedView {
+export function loadedViewOf(view: ViewLoadOptions["view"]): LoadedView {
   return { ...encodedView(view), source: view.source };
 }
 
@@ -108,7 +111,10 @@ export function outageBoundsOf({ settings, wait, signal }: ViewLoadOptions): Out
  */
 export function recordRunOrigin(options: ViewLoadOptions, run: string, paths: readonly string[]): Promise<number> {
   const { store, view } = options;
-  if (paths.length === 1) return recordOrigin(store.control, { run, view: view.name, file: paths[0]! });
-  const files = paths.slice(0, ORIGIN_FILES);
-  return recordOrigin(store.control, { run, view: view.name, files, file_count: paths.length });
+  const of = { run, view: view.name };
+  const record = () =>
+    paths.length === 1
+      ? recordOrigin(store.control, { ...of, file: paths[0]! })
+      : recordOrigin(store.control, { ...of, files: paths.slice(0, ORIGIN_FILES), file_count: paths.length });
+  return throughOutage(record, outageBoundsOf(options));
 }

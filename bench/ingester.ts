@@ -28,13 +28,9 @@ export interface IngestCost {
   readonly peakAnonymousBytes: number | undefined;
 }
 
-/** Starts an ingester; `nodeOptions` such as --cpu-prof. */
-export async function startIngester(
-  directory: string,
-  environment: NodeJS.ProcessEnv,
-  nodeOptions: readonly string[] = [],
-): Promise<BenchIngester> {
-  const words = [...nodeOptions, CLI, "ingest", "--json", "--project", directory];
+/** Starts an ingester of a project. Rejects with what it wrote when it ends before it reads. */
+export async function startIngester(directory: string, environment: NodeJS.ProcessEnv): Promise<BenchIngester> {
+  const words = [CLI, "ingest", "--json", "--project", directory];
   const child = spawn(process.execPath, words, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let complaints = "";
   child.stderr.on("data", (chunk: Buffer) => {

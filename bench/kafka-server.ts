@@ -51,8 +51,11 @@ export async function startBenchKafka(): Promise<BenchKafka> {
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  const createTopic = async (topic: string, numPartitions: number) =>
-    void (await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true }));
+  const createTopic = async (topic: string, numPartitions: number) => {
+    await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false });
+    // kafkajs' own waiting takes a broker that has not heard of the topic yet for a failure.
+    while (!(await hasLeaders(admin, topic))) await pause(LOOK_PAUSE_MS);
+  };
   const endMs = performance.now() + START_TIMEOUT_MS;
   while (!(await isUp(admin))) {
     if (child.exitCode === null && performance.now() < endMs) continue;
@@ -74,7 +77,14 @@ export async function startBenchKafka(): Promise<BenchKafka> {
   });
 }
 
-async function isUp(admin: ReturnType<InstanceType<typeof Kafka>["admin"]>): Promise<boolean> {
+type Admin = ReturnType<InstanceType<typeof Kafka>["admin"]>;
+
+async function hasLeaders(admin: Admin, topic: string): Promise<boolean> {
+  const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => undefined);
+  return found?.topics[0]?.partitions.every(({ leader }) => leader >= 0) ?? false;
+}
+
+async function isUp(admin: Admin): Promise<boolean> {
   try {
     await admin.connect();
     return (await admin.describeCluster()).brokers.length === 1;

@@ -100,9 +100,10 @@ function loadedText(materialized: MaterializedView | string): string {
 
 function rowText(row: RowInspection): string {
   const { served } = row;
+  const tiers = row.tiers.map(tierText).join("\n");
+  if (served === null) return `${row.view}  ${row.key}\nserved: unknown, as the store does not answer\n\n${tiers}`;
   const values = Object.entries(served.values).map(([field, { value, status }]) => [field, writeJson(value), status]);
   const when = served.event_timestamp === null ? "" : `, ${served.age_seconds} s old (${served.event_timestamp})`;
-  const tiers = row.tiers.map(tierText).join("\n");
   return `${row.view}  ${row.key}\nserved: ${served.status}${when}\n\n${table(["field", "value", "status"], values)}\n\n${tiers}`;
 }
 

@@ -23,8 +23,10 @@ const context: CommandContext = {
 
 test("a folder that can't be written is told as that", async () => {
   writeFileSync(join(folder, "file"), "");
-  for (const target of ["file", "file/shop"]) {
-    await expect(init(context, join(folder, target))).rejects.toMatchObject({ code: "PROJECT_UNWRITABLE" });
+  // Node's own recursive mkdir never ends under /proc.
+  const paths = [join(folder, "file"), join(folder, "file/shop"), "/proc/shop", "/proc/a/shop"];
+  for (const target of process.platform === "linux" ? paths : paths.slice(0, 2)) {
+    await expect(init(context, target)).rejects.toMatchObject({ code: "PROJECT_UNWRITABLE" });
   }
 });
 

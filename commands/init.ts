@@ -47,13 +47,20 @@ function writeProject(target: string, name: string): void {
 
 function copyTemplate(target: string, name: string): void {
   const template = join(packageRoot(), "examples", "churn");
-  mkdirSync(target, { recursive: true });
+  makeFolder(target);
   for (const entry of COPIED) cpSync(join(template, entry), join(target, entry), { recursive: true });
   const config = readFileSync(join(target, "headgate.config.ts"), "utf8");
   writeFileSync(join(target, "headgate.config.ts"), config.replace('project: "churn"', `project: "${name}"`));
   for (const [file, content] of Object.entries(projectFiles(target, name))) {
     writeFileSync(join(target, file), content);
   }
+}
+
+/** Folder by folder: Node's own recursion never ends where a file system, such as /proc, denies that a folder is there. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 /** The version to ask npm for: the very tarball that this package was installed from, where it was one. */

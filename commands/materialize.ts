@@ -62,6 +62,7 @@ function run(
       holder: thisHolder(),
       now: context.now,
       signal: interrupted.signal,
+      onWait: (sentence) => context.json || context.stderr.write(`${sentence}\n`),
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
       ...(views === undefined ? {} : { views }),
     });

@@ -10,12 +10,13 @@ import { type NightlyStep, type NightReport, runNight, type ViewOutcome } from "
 import { keepSchedule, parseSchedule, type Schedule, tellNightly, waitingUntil } from "../batch/nightly.ts";
 import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport, type ViewReport } from "../batch/report.ts";
+import { viewDefinition } from "../batch/view-definition.ts";
 import { reasonOf } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { materializedReader, readMaterialized } from "../features/materialized-view.ts";
+import { materializedReader, materializedUpToMs, readMaterialized } from "../features/materialized-view.ts";
 import { openHealthServer } from "../health-server.ts";
-import { startTelemetry } from "../telemetry.ts";
+import { startTelemetry, type Telemetry } from "../telemetry.ts";
 import { answer, type CommandContext, EXIT, namesOf, type OpenedProject, withProject } from "./command.ts";
 
 /** Options as the command line has them. */
@@ -34,10 +35,14 @@ export function nightly(context: CommandContext, flags: NightlyFlags): Promise<n
     const stopped = new AbortController();
     const stop = () => stopped.abort();
     process.once("SIGTERM", stop).once("SIGINT", stop);
-    const work: NightlyWork = { context, project, views, signal: stopped.signal };
-    const exitCode = await (schedule === undefined ? runOnce(work) : keepRunning(work, schedule));
-    process.off("SIGTERM", stop).off("SIGINT", stop);
-    return exitCode;
+    const telemetry = startTelemetry((line) => context.stderr.write(line), context.now);
+    const work: NightlyWork = { context, project, views, isOnce, telemetry, signal: stopped.signal };
+    try {
+      return await (schedule === undefined ? runOnce(work) : keepRunning(work, schedule));
+    } finally {
+      telemetry.stop();
+      process.off("SIGTERM", stop).off("SIGINT", stop);
+    }
   });
 }
 
@@ -45,6 +50,8 @@ interface NightlyWork {
   readonly context: CommandContext;
   readonly project: OpenedProject;
   readonly views: readonly string[];
+  readonly isOnce: boolean;
+  readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
 }
 
@@ -54,15 +61,15 @@ async function runOnce(work: NightlyWork): Promise<number> {
 }
 
 async function keepRunning(work: NightlyWork, schedule: Schedule): Promise<number> {
-  const { context, project, views, signal } = work;
+  const { context, project, views, telemetry, signal } = work;
   const { config, store } = project;
   const { now } = context;
-  const telemetry = startTelemetry((line) => context.stderr.write(line), now);
   telemetry.watchMaterialized(materializedReader({ control: store.control, views, now }));
   let last: NightReport | undefined;
   const health = await openHealthServer({
     host: config.healthHost,
-    port: config.healthPort,
+    port: config.nightlyHealthPort,
+    portSetting: "HEADGATE_NIGHTLY_HEALTH_PORT",
     readiness: async () => {
       const problem = await store.ping().then(() => undefined, reasonOf);
       return { ready: problem === undefined, body: standing(project, schedule.next(now()), last, problem) };
@@ -81,12 +88,14 @@ async function keepRunning(work: NightlyWork, schedule: Schedule): Promise<numbe
     });
   } finally {
     await health.close();
-    telemetry.stop();
   }
   return EXIT.done;
 }
 
-/** Runs a night and answers with its report: what is done on stdout, what is not on stderr. */
+/**
+ * Runs a night. Its views are told of as soon as a step is done with them, what is done on stdout and what is not on
+ * stderr; as JSON it is one report, at the end.
+ */
 async function night(work: NightlyWork, untilMs: number | undefined): Promise<NightReport> {
   const { context, project, views, signal } = work;
   const report = await runNight({
@@ -98,36 +107,34 @@ async function night(work: NightlyWork, untilMs: number | undefined): Promise<Ni
     now: context.now,
     waitUntil: waitFor(context.now),
     signal,
+    onStep: (_, outcomes) => {
+      if (!context.json) tellOutcomes(context, outcomes);
+    },
     onRetry: (views, atMs) => tellNightly({ kind: "retrying", views, atMs }),
   });
-  if (context.json) {
-    answer(context, report as unknown as JsonValue, "");
-    return report;
-  }
-  for (const { isDone, text } of reportLines(report)) (isDone ? context.stdout : context.stderr).write(`${text}\n`);
+  if (context.json) answer(context, report as unknown as JsonValue, "");
   return report;
 }
 
 /** A line for each view, and one for all that failed for the same reason before a report of their own was begun. */
-function reportLines({ steps }: NightReport): readonly { readonly isDone: boolean; readonly text: string }[] {
+function tellOutcomes({ stdout, stderr }: CommandContext, outcomes: readonly (ViewOutcome | ViewReport)[]): void {
   const failures = new Map<string, string[]>();
-  const lines: { isDone: boolean; text: string }[] = [];
-  for (const outcome of Object.values(steps).flat() as readonly (ViewOutcome | ViewReport)[]) {
-    if ("rows_read" in outcome) lines.push({ isDone: outcome.status === "done", text: formatViewReport(outcome) });
-    else if (outcome.error !== undefined) {
+  for (const outcome of outcomes) {
+    if ("rows_read" in outcome) {
+      (outcome.status === "done" ? stdout : stderr).write(`${formatViewReport(outcome)}\n`);
+    } else if (outcome.error !== undefined) {
       const reason = `${outcome.error.detail} [${outcome.error.code}]`;
       failures.set(reason, [...(failures.get(reason) ?? []), outcome.view]);
     }
   }
-  for (const [reason, views] of failures) lines.push({ isDone: false, text: `${views.join(", ")}: failed. ${reason}` });
-  return lines;
+  for (const [reason, views] of failures) stderr.write(`${views.join(", ")}: failed. ${reason}\n`);
 }
 
 /** What a night does, in order. */
-function nightSteps({ context, project, signal }: NightlyWork): readonly NightlyStep[] {
+function nightSteps({ context, project, isOnce, signal }: NightlyWork): readonly NightlyStep[] {
   const { config, registry, store } = project;
   const { now, stderr } = context;
-  const isShown = !context.json && (stderr.isTTY || config.nightlySchedule === "");
+  const isShown = !context.json && (stderr.isTTY || isOnce);
   const load: NightlyStep = {
     name: "materialize",
     run: async (views) => {
@@ -150,14 +157,15 @@ function nightSteps({ context, project, signal }: NightlyWork): readonly Nightly
   return [load];
 }
 
-/** The time up to which all of the views are materialized; undefined when one never was. */
+/** The time up to which all of the views are materialized by their present definitions; undefined when one is not. */
 async function materializedMs({ project, views }: NightlyWork): Promise<number | undefined> {
-  const known = [...(await readMaterialized(project.store.control, views)).values()];
-  // A load is as good as the time it ended and as the time it loaded up to.
-  const times = known.map(({ success }) =>
-    success === undefined ? undefined : Math.min(success.at_ms, success.end_us / 1_000),
-  );
-  return times.includes(undefined) ? undefined : Math.min(...(times as number[]));
+  const { registry, store } = project;
+  const known = await readMaterialized(store.control, views);
+  const lines = (await readAppliedRegistry(store.control))?.views;
+  return materializedUpToMs(known, (view) => {
+    const line = lines?.[view];
+    return line && viewDefinition(registry, line, view);
+  });
 }
 
 function waitFor(now: () => number): ReturnType<typeof waitingUntil> {

@@ -7,6 +7,7 @@ import { toJson, writeJson } from "../features/json-value.ts";
 import { viewsOf } from "../features/read-plan.ts";
 import { viewJoinKeys } from "../features/registry.ts";
 import { isTombstone } from "../features/row-order.ts";
+import type { OnlineStore, ScanPage } from "../features/store/online-store.ts";
 import { type Gateway, startGateway } from "../gateway/main.ts";
 import { type CommandContext, EXIT } from "./command.ts";
 
@@ -53,12 +54,25 @@ async function exampleRequest({ models, registry, store }: Gateway): Promise<str
     const [view, ...others] = viewsOf(service);
     const joinKeys = viewJoinKeys(view!);
     if (others.some((other) => Object.keys(viewJoinKeys(other)).some((key) => !Object.hasOwn(joinKeys, key)))) continue;
-    const page = await store.scan(view!.name, 10);
-    const row = page.rows.find(({ bytes }) => !isTombstone(bytes));
+    const row = await anyRow(store, view!.name);
     const entity = row === undefined ? undefined : parseEntityKey(row.key, joinKeys);
     if (entity === undefined) continue;
     const keys = Object.entries(entity).map(([key, value]) => [key, toJson(joinKeys[key]!, value)]);
     return writeJson({ model: name, entities: Object.fromEntries(keys) });
+  }
+  return undefined;
+}
+
+/** Pages that are looked through for a row: on a Redis a page holds whatever entities it meets, of other views too. */
+const PAGES_MAX = 100;
+
+async function anyRow(store: OnlineStore, view: string): Promise<ScanPage["rows"][number] | undefined> {
+  let cursor: string | undefined;
+  for (let pages = 0; pages < PAGES_MAX; pages++) {
+    const page = await store.scan(view, 100, cursor);
+    const row = page.rows.find(({ bytes }) => !isTombstone(bytes));
+    if (row !== undefined || page.cursor === undefined) return row;
+    cursor = page.cursor;
   }
   return undefined;
 }

@@ -6,6 +6,7 @@
 
 import { parseBase64 } from "./base64.ts";
 import { type Accept, compileAccept, type FeatureValue, type FieldType, REFUSED } from "./field.ts";
+import { RoundedNumber } from "./rounded-number.ts";
 import { formatTimestampValueUs, parseTimestampValueUs } from "./timestamp.ts";
 
 /** A value that writeJson can write: JSON's own kinds, and bigint for integers past 2^53. */
@@ -32,8 +33,11 @@ export function compileFromJson(type: FieldType): Accept {
   return (value) => accept(type.list && Array.isArray(value) ? value.map(fromJson) : fromJson(value));
 }
 
-const fromJsonFloat = (value: unknown): unknown =>
-  typeof value === "bigint" ? Number(value) : (NON_FINITE.get(value) ?? value);
+/** A number that is not finite was past every double: infinity is written as a text. */
+function fromJsonFloat(value: unknown): unknown {
+  if (typeof value === "number") return Number.isFinite(value) ? value : REFUSED;
+  return typeof value === "bigint" || value instanceof RoundedNumber ? Number(value) : (NON_FINITE.get(value) ?? value);
+}
 
 const FROM_JSON: Partial<Record<FieldType["kind"], (value: unknown) => unknown>> = {
   float32: fromJsonFloat,

@@ -1,9 +1,18 @@
 import { expect, test } from "vitest";
-import { materializedReader, readMaterialized, recordMaterialized } from "./materialized-view.ts";
+import {
+  type MaterializedView,
+  materializedReader,
+  materializedUpToMs,
+  readMaterialized,
+  recordMaterialized,
+} from "./materialized-view.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import type { ControlStore } from "./store/online-store.ts";
 
-const success = (at_ms: number, end_us: number) => ({ run: `run at ${at_ms}`, at_ms, end_us, rows_written: 5 });
+const success = (at_ms: number, end_us: number) => ({
+  ...{ run: `run at ${at_ms}`, at_ms, end_us, rows_written: 5 },
+  definition: "one",
+});
 const failure = { run: "run", at_ms: 300, code: "SOURCE_UNREACHABLE" };
 
 test("the last success and the last failure stay side by side", async () => {
@@ -19,6 +28,28 @@ test("a load of an old interval is the last success but does not take the end ba
   await recordMaterialized(control, "scores", { success: success(100, 90_000) });
   await recordMaterialized(control, "scores", { success: success(200, 10) });
   expect((await readMaterialized(control, ["scores"])).get("scores")).toEqual({ success: success(200, 90_000) });
+});
+
+test("a load by another definition says anew how far the view is loaded", async () => {
+  const { control } = openMemoryStore();
+  await recordMaterialized(control, "scores", { success: success(100, 90_000) });
+  const other = { ...success(200, 10), definition: "other" };
+  await recordMaterialized(control, "scores", { success: other });
+  expect((await readMaterialized(control, ["scores"])).get("scores")).toEqual({ success: other });
+});
+
+test("views are loaded up to where the last of them is, by their present definitions", () => {
+  const views = new Map<string, MaterializedView>([
+    ["a", { success: success(100, 90_000) }],
+    ["b", { success: success(80, 95_000), failure }],
+  ]);
+  expect(materializedUpToMs(views, () => "one")).toBe(80);
+  expect(materializedUpToMs(new Map([["a", views.get("a")!]]), () => "one")).toBe(90);
+  expect(materializedUpToMs(views, (view) => (view === "b" ? "two" : "one"))).toBeUndefined();
+  expect(materializedUpToMs(views, () => undefined)).toBeUndefined();
+  expect(
+    materializedUpToMs(new Map([...views, ["never", { failure } as MaterializedView]]), () => "one"),
+  ).toBeUndefined();
 });
 
 test("a record that another process changed first is read and put again", async () => {

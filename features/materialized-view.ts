@@ -20,10 +20,12 @@ export interface MaterializedSuccess {
   readonly run: string;
   /** When it was done, epoch ms. */
   readonly at_ms: number;
-  /** The latest end of all loads that were done, µs: a load of an old interval does not take it back. */
+  /** The latest end of all loads by this definition, µs: a load of an old interval does not take it back. */
   readonly end_us: number;
   /** Rows that it wrote; those that were stored already are not among them. */
   readonly rows_written: number;
+  /** Fingerprint of the definition that its rows were made by. */
+  readonly definition: string;
 }
 
 /** The last load that failed; the view is in trouble when it is later than the last success. */
@@ -56,7 +58,11 @@ export async function recordMaterialized(control: ControlStore, view: string, lo
 }
 
 function joined(before: MaterializedView, { success, failure }: MaterializedView): MaterializedView {
-  const endUs = Math.max(success?.end_us ?? 0, before.success?.end_us ?? Number.NEGATIVE_INFINITY);
+  const isSame = success?.definition === before.success?.definition;
+  const endUs = Math.max(
+    success?.end_us ?? 0,
+    (isSame ? before.success?.end_us : undefined) ?? Number.NEGATIVE_INFINITY,
+  );
   return {
     ...before,
     ...(success === undefined ? {} : { success: { ...success, end_us: endUs } }),
@@ -68,6 +74,22 @@ function joined(before: MaterializedView, { success, failure }: MaterializedView
 export async function readMaterialized(control: ControlStore, views: readonly string[]): Promise<MaterializedViews> {
   const records = await Promise.all(views.map((view) => control.get(recordName(view))));
   return new Map(views.map((view, i) => [view, parse(records[i])]));
+}
+
+/**
+ * Up to when all views are loaded, epoch ms: a load is as good as the time it ended and as the time it loaded up to.
+ * Undefined when one never was, or only by another definition than the one it has now.
+ */
+export function materializedUpToMs(
+  views: MaterializedViews,
+  definitionOf: (view: string) => string | undefined,
+): number | undefined {
+  let upToMs = Number.POSITIVE_INFINITY;
+  for (const [view, { success }] of views) {
+    if (success === undefined || success.definition !== definitionOf(view)) return undefined;
+    upToMs = Math.min(upToMs, success.at_ms, success.end_us / 1_000);
+  }
+  return upToMs;
 }
 
 /** How a reader asks. */

@@ -41,13 +41,14 @@ export interface RowInspection {
   readonly entity: { readonly [joinKey: string]: JsonValue };
   readonly key: string;
   readonly ttl_seconds: number | null;
-  readonly served: ServedRow;
+  /** null when the tier that decides did not answer. */
+  readonly served: ServedRow | null;
   readonly tiers: readonly TierRow[];
-  /** True when every tier that holds the row holds the same bytes. */
-  readonly tiers_agree: boolean;
+  /** True when every tier that holds the row holds the same bytes; null when one did not answer. */
+  readonly tiers_agree: boolean | null;
 }
 
-/** Inspects one entity's row. Throws ENTITY_KEY_INVALID; rejects with STORE_UNREACHABLE. */
+/** Inspects one entity's row. Throws ENTITY_KEY_INVALID; rejects with STORE_UNREACHABLE when no tier answers. */
 export async function inspectRow(
   store: OnlineStore,
   schemas: StoredSchemas,
@@ -58,26 +59,31 @@ export async function inspectRow(
   const joinKeys = viewJoinKeys(view);
   const names = sortedJoinKeys(joinKeys);
   const key = compileEntityKey(joinKeys)(names.map((name) => entity[name]));
-  const found: EntityRows[] = [];
   const tiers: TierRow[] = [];
+  const away: unknown[] = [];
+  /** Of the farthest tier, which nearer ones are copies of. */
+  let decisive: EntityRows | undefined;
   for (const tier of store.tiers) {
+    decisive = undefined;
     try {
-      const [entityRows] = await tier.read([{ key, fields: [view.name] }]);
-      found.push(entityRows!);
-      tiers.push(await inspectTier(store, schemas, view, tier.name, entityRows!.rows[0]?.bytes, nowMs));
+      [decisive] = await tier.read([{ key, fields: [view.name] }]);
+      tiers.push(await inspectTier(store, schemas, view, tier.name, decisive!.rows[0]?.bytes, nowMs));
     } catch (thrown) {
       // A tier that is away is part of the answer to "why this value?".
+      away.push(thrown);
       tiers.push({ tier: tier.name, found: false, problem: reasonOf(thrown) });
     }
   }
+  if (away.length === tiers.length) throw away.at(-1);
+  const held = new Set(tiers.filter((tier) => tier.found).map((tier) => tier.raw));
   return {
     view: view.name,
     entity: Object.fromEntries(names.map((name) => [name, toJson(joinKeys[name]!, entity[name] as FeatureValue)])),
     key,
     ttl_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000,
-    served: await servedRow(found.at(-1), schemas, view, entity, nowMs),
+    served: decisive === undefined ? null : await servedRow(decisive, schemas, view, entity, nowMs),
     tiers,
-    tiers_agree: new Set(tiers.filter((tier) => tier.found).map((tier) => tier.raw)).size <= 1,
+    tiers_agree: away.length > 0 ? null : held.size <= 1,
   };
 }
 
@@ -86,17 +92,16 @@ export function ageSeconds(eventTimestampUs: number, nowMs: number): number {
   return (nowMs - Math.floor(eventTimestampUs / 1_000)) / 1_000;
 }
 
-/** What serving makes of the row of the farthest tier that answered: the one that nearer ones are copies of. */
+/** What serving makes of a row. */
 async function servedRow(
-  found: EntityRows | undefined,
+  found: EntityRows,
   schemas: StoredSchemas,
   view: FeatureView,
   entity: EntityKeys,
   nowMs: number,
 ): Promise<ServedRow> {
   const plan = compileReadPlan(featureService("debug", [view]));
-  const rows = found ?? { tier: "none", rows: [undefined] };
-  const [vector] = await createFeatureReader({ read: () => [rows] }, schemas, plan).read([entity], [], nowMs);
+  const [vector] = await createFeatureReader({ read: () => [found] }, schemas, plan).read([entity], [], nowMs);
   const { status, eventTimestampUs } = vector!.views[0]!;
   const values = plan.columns.map(({ field, type }, i) => {
     return [field, { value: toJson(type, vector!.values[i]!), status: STATUS_NAMES[vector!.statuses[i]!]! }];
@@ -135,14 +140,19 @@ async function inspectTier(
   };
   if (dated.deleted) return dated;
   const { schemaId, writtenAtMs, originId } = readRowHeader(row);
-  await schemas.fetch([schemaId]);
+  const header = { ...dated, written_at: new Date(writtenAtMs).toISOString(), schema_id: schemaId };
+  let origin: string | undefined;
+  try {
+    await schemas.fetch([schemaId]);
+    origin = await readInterned(store.control, "origin", originId);
+  } catch (thrown) {
+    // A row in memory is there to be seen while the store, which knows its origin and schema, is away.
+    return { ...header, problem: reasonOf(thrown) };
+  }
   const stored = schemas.get(schemaId);
-  const origin = await readInterned(store.control, "origin", originId);
   return {
-    ...dated,
-    written_at: new Date(writtenAtMs).toISOString(),
+    ...header,
     origin: origin === undefined ? null : (JSON.parse(origin) as JsonValue),
-    schema_id: schemaId,
     ...(stored === undefined ? { problem: `The store lacks schema ${schemaId}.` } : inspectValues(stored, row)),
   };
 }

@@ -3,6 +3,8 @@
  * work is bounded whatever it is: no text past its first characters, no list or object past its kind.
  */
 
+import { RoundedNumber } from "./rounded-number.ts";
+
 const TEXT_MAX_LENGTH = 60;
 const INTEGER_LIMIT = 2n ** 64n;
 
@@ -29,6 +31,7 @@ export function shown(value: unknown): string {
 
 function shownObject(value: object | null): string {
   if (value === null) return "null";
+  if (value instanceof RoundedNumber) return String(value);
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   return Array.isArray(value) ? `a list of ${value.length}` : "an object";
 }

@@ -47,7 +47,10 @@ export function fileSource(options: {
   });
 }
 
-/** How the bytes of a record's value are read. `avro` and `json-schema` carry the id of a schema that the registry has. */
+/**
+ * How the bytes of a record's value are read. `avro` and `json-schema` are framed with a schema's id; only `avro` can't be
+ * read without that schema, which the registry has.
+ */
 export type StreamFormat = "json" | "avro" | "json-schema";
 
 /** What a whole number means as a timestamp. */

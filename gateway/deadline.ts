@@ -40,7 +40,7 @@ export function checkDeadline(deadline: Deadline, nowMs: number, step: string): 
 }
 
 /** The refusal of a step that was still under way when the budget was spent. */
-export function deadlineExceeded(deadline: Deadline, step: string): HeadgateError {
+function deadlineExceeded(deadline: Deadline, step: string): HeadgateError {
   return new HeadgateError("DEADLINE_EXCEEDED", `The ${deadline.budgetMs} ms budget passed during ${step}.`);
 }
 

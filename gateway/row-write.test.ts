@@ -44,7 +44,7 @@ async function openRowWrite() {
 
 const inspected = () => inspectRow(store, new StoredSchemas(store.control), view, key, NOW_MS);
 const stored = async () => (await inspected()).tiers[0]!;
-const status = async () => (await inspected()).served.status;
+const status = async () => (await inspected()).served?.status;
 
 test("a row's values are stored exactly, and what it does not say is null", async () => {
   const big = 9_007_199_254_740_993n;

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { array, bytes, entity, featureView, float64, int64, kafkaSource, string, timestamp } from "../headgate.ts";
 import { compileAvro } from "./avro.ts";
 import { compileTopicDecoder } from "./decode.ts";
-import { Decimal, EventTime } from "./logical-type.ts";
+import { Decimal, EventTime, TimeOfDay } from "./logical-type.ts";
 import { recordOf, rowOf } from "./test-fixtures/decode-one.ts";
 
 type Field = { readonly name: string; readonly type: unknown };
@@ -90,7 +90,8 @@ describe("values", () => {
     ["a local time", { type: "long", logicalType: "local-timestamp-micros" }, 5, new EventTime(5, true)],
     ["a day", { type: "int", logicalType: "date" }, 1, new EventTime(86_400_000_000, true)],
     ["an optional time", ["null", { type: "long", logicalType: "timestamp-millis" }], 5, new EventTime(5_000, false)],
-    ["a time of day is a number", { type: "int", logicalType: "time-millis" }, 5, 5],
+    ["a time of day", { type: "int", logicalType: "time-millis" }, 5, new TimeOfDay(5)],
+    ["an exact one", { type: "long", logicalType: "time-micros" }, 2n ** 60n, new TimeOfDay(2n ** 60n)],
     [
       "a decimal",
       { type: "bytes", logicalType: "decimal", precision: 5, scale: 2 },

@@ -72,6 +72,8 @@ withKafka(`a wrong login ends it with a sentence${reason}`, async () => {
       await until("a problem", async () => consumer.state().problem?.code === "STREAM_UNREACHABLE");
       continue;
     }
+    const rewind = consumer.rewind([{ topic, partition: 0, offset: 0n }]);
+    await expect(rewind).rejects.toMatchObject({ code: "STREAM_DENIED" });
     const error = await consumer.ended.catch((thrown) => thrown);
     expect(error).toMatchObject({ code: "STREAM_DENIED" });
     expect(error.message).toContain(`${kafka.loginBrokers[0]} refuses the login of alice (${wrong.mechanism})`);
@@ -86,6 +88,16 @@ withKafka(`a certificate that is not trusted is told, and tried again${reason}`,
   await until("a problem", async () => consumer.state().problem !== undefined);
   expect(consumer.state().problem).toMatchObject({ code: "STREAM_UNREACHABLE" });
   expect(consumer.state().problem?.message).toMatch(/certificate/);
+});
+
+withKafka(`going back ends when the consumer does${reason}`, async () => {
+  const { topic, group } = await topicOf([]);
+  const nowhere = connection({ brokers: ["127.0.0.1:1"] });
+  const { consumer } = collect(nowhere.brokers, group, [topic], { connection: nowhere });
+  const rewind = consumer.rewind([{ topic, partition: 0, offset: 0n }]);
+  rewind.catch(() => {});
+  await consumer.close();
+  await expect(rewind).rejects.toMatchObject({ code: "STREAM_UNREACHABLE" });
 });
 
 withKafka(`a broker that goes and comes is waited for, from the start and in the middle${reason}`, async () => {
@@ -165,6 +177,28 @@ withKafka(`a transaction that was undone is not seen, and its marker is no lag${
   await until("those that were kept", async () => values().length === 2);
   await until("no lag", async () => (await consumer.lag())[0]?.messages === 0);
   expect(values()).toEqual(["a", "c"]);
+});
+
+withKafka(`a transaction that stays open holds its records back, and they are no lag${reason}`, async () => {
+  const { topic, group } = await topicOf(["a"]);
+  const lines = logLines();
+  const client = new kafkajs.Kafka({ brokers: [...kafka.brokers], logLevel: kafkajs.logLevel.NOTHING });
+  const { DefaultPartitioner: createPartitioner } = kafkajs.Partitioners;
+  const options = { transactionalId: topic, idempotent: true, maxInFlightRequests: 1, createPartitioner };
+  const producer = client.producer(options);
+  onTestFinished(() => producer.disconnect());
+  await producer.connect();
+  const transaction = await producer.transaction();
+  await transaction.send({ topic, messages: [{ value: "b" }] });
+  await kafka.produce(topic, [{ value: "c" }]);
+  const stallTimeoutMs = 1_500;
+  const { consumer, values } = collect(kafka.brokers, group, [topic], { stallTimeoutMs });
+  await until("what was before it", async () => (await kafka.committed(group, topic, 0)) === 1n);
+  const lag = await consumer.lag();
+  expect([values(), lag[0]?.messages]).toEqual([["a"], 0]);
+  await transaction.commit();
+  await until("the rest", async () => values().length === 3);
+  expect(lines.join("\n")).not.toMatch(/stands at/);
 });
 
 /** A member in a process of its own. */

@@ -7,9 +7,11 @@
 import type { Admin } from "kafkajs";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { pauseUnlessAborted } from "./bounded-wait.ts";
-import { createKafka, type KafkaConnection, type KafkaLogLine, kafkaLog, streamFailure } from "./kafka-client.ts";
+import { createKafka, type KafkaConnection, type KafkaLogLine, kafkaLog } from "./kafka-client.ts";
+import { streamFailure } from "./kafka-failure.ts";
 import {
   type PartitionLag,
+  type PartitionOffset,
   type StartFrom,
   type TopicLayout,
   type TopicPartition,
@@ -17,27 +19,27 @@ import {
 } from "./kafka-offsets.ts";
 import { GroupSession } from "./kafka-session.ts";
 import { createStallWatch, type StallWatch } from "./kafka-stall.ts";
+import { BACKOFF_MS, MembershipFailures, nextBackoffMs } from "./membership-failures.ts";
 import type { StreamBatch } from "./stream-record.ts";
 
 export type { PartitionLag } from "./kafka-offsets.ts";
-
-/** Bytes fetched and not yet acknowledged. More is faster with far brokers, and memory: a record of 120 B takes 10 times that. */
-export const DEFAULT_IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024;
-/** How long a partition may stand still while it has records, ms. */
-export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 
 /** What a consumer needs. */
 export interface ConsumerOptions {
   readonly connection: KafkaConnection;
   readonly groupId: string;
   readonly topics: readonly string[];
-  /** Where a partition starts for which the group has no committed offset. */
+  /**
+   * Where a partition starts for which the group has no committed offset. "latest" is for the topics that the group
+   * begins with: a partition that comes to one of them later starts at its earliest record, so does one whose next
+   * record retention has taken.
+   */
   readonly startFrom: StartFrom;
-  /** Bound on bytes fetched and not yet acknowledged, see DEFAULT_IN_FLIGHT_BYTES_MAX. */
+  /** Bytes fetched and not yet acknowledged. More is faster with far brokers, and memory: a record of 120 B takes 10 times that. */
   readonly maxInFlightBytes: number;
-  /** No progress for so long while there is lag: leave the group and join anew. See DEFAULT_STALL_TIMEOUT_MS. */
+  /** No progress for so long while there is lag: leave the group and join anew. Below what a store may take, rows are written twice. */
   readonly stallTimeoutMs: number;
-  /** Monotonic or wall clock, ms. */
+  /** Monotonic, ms. */
   readonly now: () => number;
   /**
    * Resolves when the store has acknowledged every row of the batch; only then the offset after its last record is
@@ -64,30 +66,24 @@ export interface StreamConsumer {
   /** Of the partitions assigned now, asked of the brokers. Throws STREAM_UNREACHABLE. */
   lag(): Promise<readonly PartitionLag[]>;
   /**
-   * Goes back, in every partition assigned now, to the first record whose timestamp is at or after `timestampMs`, where
-   * that is behind the position; resolves when done.
+   * Goes back to these offsets in those of the partitions that are assigned here, where they are behind the position
+   * and there are records. Resolves with the partitions for which that is done and committed, each with where it went;
+   * the others are another member's. Keeps trying while Kafka is away; rejects with STREAM_UNREACHABLE when it was
+   * closed before, and with what ended it.
    */
-  rewind(timestampMs: number): Promise<void>;
+  rewind(to: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]>;
   /** Resolves when closed; rejects with what no retry can mend: STREAM_DENIED. */
   readonly ended: Promise<void>;
   /** Takes no more batches, waits for those under way, commits, leaves the group. */
   close(): Promise<void>;
 }
 
-/** The first back-off after a failure, ms. */
-const BACKOFF_MS = 250;
-/** The longest back-off, ms: how long at most it takes to notice that Kafka is back. */
-const BACKOFF_MAX_MS = 5_000;
-/** A membership that lasted for so long was a success, ms: the next failure starts with the first back-off again. */
-const STEADY_MS = 30_000;
 /** A broker answers each fetch within a fraction of this, ms; after that it is told as a problem. */
 const SILENCE_MS = 2_000;
 /** Between two looks whether a missing topic is there, ms. */
 const TOPIC_LOOK_MS = 1_000;
 /** Looks for a stall within one stall time-out. */
 const STALL_LOOKS = 4;
-/** Refusals in a row after which it ends: a broker that is just starting may not know its logins yet. */
-const DENIALS_MAX = 3;
 /** More of a fetch's partitions than this wait for one another. */
 const PARTITIONS_AT_ONCE_MAX = 64;
 
@@ -113,7 +109,8 @@ class GroupConsumer implements StreamConsumer {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#stallWatch = createStallWatch(options.stallTimeoutMs);
-    this.ended = this.#run();
+    // Whatever still tries learns that there is nothing more to come.
+    this.ended = this.#run().finally(() => this.#closing.abort());
     // Whoever awaits it hears of it; nobody has to.
     this.ended.catch(() => {});
   }
@@ -142,15 +139,19 @@ class GroupConsumer implements StreamConsumer {
     }
   }
 
-  async rewind(timestampMs: number): Promise<void> {
-    while (!this.#closing.signal.aborted) {
+  async rewind(to: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
+    let told: string | undefined;
+    for (let backoffMs = BACKOFF_MS; !this.#closing.signal.aborted; backoffMs = nextBackoffMs(backoffMs)) {
       try {
-        if (this.#session !== undefined) return await this.#session.rewind(timestampMs);
+        if (this.#session !== undefined) return await this.#session.rewind(to);
       } catch (error) {
-        tell(`going back was put off: ${reasonOf(error)}`);
+        const reason = reasonOf(error);
+        if (reason !== told) tell(`going back was put off: ${reason}`);
+        told = reason;
       }
-      await this.#pause(BACKOFF_MS);
+      await this.#pause(backoffMs);
     }
+    await this.ended;
     throw new HeadgateError("STREAM_UNREACHABLE", "The consumer was closed before it could go back.");
   }
 
@@ -161,21 +162,17 @@ class GroupConsumer implements StreamConsumer {
   }
 
   async #run(): Promise<void> {
-    let backoffMs = BACKOFF_MS;
-    let denials = 0;
+    const { connection, now } = this.#options;
+    const failures = new MembershipFailures();
     while (!this.#closing.signal.aborted) {
-      const beganMs = this.#options.now();
+      const [beganMs, joins] = [now(), this.#joins];
       const failure = await this.#oneSession().catch((error: unknown) => error);
       if (this.#closing.signal.aborted) return;
       if (failure === AGAIN) continue;
-      const problem = streamFailure(failure, this.#options.connection);
+      const problem = streamFailure(failure, connection);
       if (problem.message !== this.#problem?.message) tell(problem.message);
       this.#problem = problem;
-      denials = problem.code === "STREAM_UNREACHABLE" ? 0 : denials + 1;
-      if (denials >= DENIALS_MAX) throw problem;
-      if (this.#options.now() - beganMs >= STEADY_MS) backoffMs = BACKOFF_MS;
-      await this.#pause(backoffMs);
-      backoffMs = Math.min(2 * backoffMs, BACKOFF_MAX_MS);
+      await this.#pause(failures.backoffMs(problem, this.#joins > joins ? now() - beganMs : 0));
     }
   }
 

@@ -5,8 +5,11 @@
 
 import { HeadgateError } from "../errors.ts";
 
-/** So many bad events are let through whatever their share: the first events of a quiet topic are no measure. */
-export const DEAD_LETTERS_ALWAYS = 100;
+/**
+ * Fewer bad events are let through whatever their share: the first events of a quiet topic are no measure. What was
+ * counted ends with the process, so one that is started again and again lets as many through each time.
+ */
+export const DEAD_LETTERS_ALWAYS = 20;
 
 /** Settings of a rate. */
 export interface DeadLetterRateOptions {

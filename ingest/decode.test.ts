@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { compileAccept, REFUSED } from "../features/field.ts";
 import {
   array,
   bool,
@@ -12,7 +13,7 @@ import {
   string,
   timestamp,
 } from "../headgate.ts";
-import { compileTopicDecoder } from "./decode.ts";
+import { compileTopicDecoder, type DecodedEvent } from "./decode.ts";
 import {
   compileOne as compile,
   customer,
@@ -68,6 +69,8 @@ describe("JSON", () => {
     ["a time in a number", timestamp(), "1700000000000", EVENT_US],
     ["a list", array(float64()), `[1,null,"NaN"]`, [1, null, Number.NaN]],
     ["a list of times", array(timestamp()), `["1970-01-01", 1]`, [0, 1_000]],
+    ["a fraction for a float that a double rounds", float64(), "4503599627370497.2", 4503599627370497],
+    ["an integer with a point", int64(), "4503599627370497.0", 4503599627370497],
     ["null", int32(), "null", null],
   ])("%s", (_, type, json, value) => {
     const decode = compile({ feature: type });
@@ -97,10 +100,35 @@ describe("JSON", () => {
     ["bytes that are no base64", { customer_id: 1, event_ts: 0, raw: "?" }, /^"raw" is "\?", not bytes$/],
     ["a text for a time", { customer_id: 1, event_ts: 0, seen: "soon" }, /^"seen" is "soon", not timestamp$/],
     ["half a millisecond", { customer_id: 1, event_ts: 0, seen: 0.5 }, /^"seen" is 0.5, not timestamp$/],
+    [
+      "a float past every double",
+      { customer_id: 1, event_ts: 0 },
+      /^"total" is Infinity, not float64$/,
+      `"total":1e400`,
+    ],
     ["created that is no time", { customer_id: 1, event_ts: 0, made: {} }, /^"made" is an object; /],
-  ])("%s is refused", (_, value, sentence) => {
-    const decode = compile({ raw: bytes(), seen: timestamp() }, { createdField: "made" });
-    expect(refusalOf(decode(value))).toMatch(sentence);
+  ])("%s is refused", (_, value, sentence, member?: string) => {
+    const decode = compile({ raw: bytes(), seen: timestamp(), total: float64() }, { createdField: "made" });
+    const event = member === undefined ? value : JSON.stringify(value).replace("}", `,${member}}`);
+    expect(refusalOf(decode(event))).toMatch(sentence);
+  });
+
+  test("a fraction that a double rounds to a whole number is none for the writer either", async () => {
+    const values = rowOf(compile({ a: int64() })(`{"customer_id":1,"event_ts":0,"a":4503599627370497.2}`));
+    expect("values" in values && compileAccept(int64())(values.values![0])).toBe(REFUSED);
+  });
+
+  test("Debezium's placeholder is no value, whatever the type, and the sentence says what to do", () => {
+    const placeholder = "__debezium_unavailable_value";
+    const decode = compile({ a: string(), b: bytes(), c: array(string()), d: int64() });
+    const base64 = Buffer.from(placeholder).toString("base64");
+    for (const member of [{ a: placeholder }, { b: base64 }, { c: [placeholder] }, { d: placeholder }]) {
+      const name = Object.keys(member)[0]!;
+      expect(refusalOf(decode({ customer_id: 1, event_ts: 0, ...member }))).toMatch(
+        new RegExp(`^"${name}" is Debezium's placeholder .* REPLICA IDENTITY FULL`),
+      );
+    }
+    expect(rowOf(decode({ customer_id: 1, event_ts: 0, a: `${placeholder}s` }))).toMatchObject({ entity: [1] });
   });
 
   test("what the writer's check is for passes as it is", () => {
@@ -165,6 +193,13 @@ describe("columns", () => {
     expect(rowOf(decode(event))).toMatchObject({ entity: [8], values: [3, null] });
   });
 
+  test("a member of that very name comes first even when it is null", () => {
+    const event = { customer_id: 1, "payload.user.id": 8, "n.orders": null, n: { orders: 5 }, "meta.at": 0 };
+    expect(rowOf(decode(event))).toMatchObject({ values: [null, null] });
+    const entity = { "payload.user.id": null, payload: { user: { id: 9 } }, "meta.at": 0 };
+    expect(refusalOf(decode(entity))).toBe(`"customer_id" (the event's "payload.user.id") is null, not int64`);
+  });
+
   test("a path that ends early is a missing member", () => {
     for (const payload of [null, 5, "user", {}, { user: null }]) {
       expect(refusalOf(decode({ payload, meta: { at: 0 } }))).toBe(
@@ -190,6 +225,13 @@ describe("map", () => {
     });
   });
 
+  test("may compute what is no number, and what is infinite", () => {
+    const map = () => ({ customer_id: 1, event_ts: 0, a: 0 / 0, b: 1 / 0 });
+    expect(rowOf(compile({ a: float64(), b: float32() }, { map })({}))).toMatchObject({
+      values: [Number.NaN, Number.POSITIVE_INFINITY],
+    });
+  });
+
   test.each([
     ["null", () => null, { skipped: true }],
     ["nothing", () => undefined, { skipped: true }],
@@ -204,6 +246,32 @@ describe("map", () => {
       "a promise",
       async () => Promise.reject(new Error("unseen")),
       { refused: `map of view "orders" and topic "orders" gave a promise; it must be a plain function` },
+    ],
+    [
+      "a throw of something without a text",
+      () => {
+        throw Object.create(null);
+      },
+      { refused: `map of view "orders" and topic "orders" failed: something without a text was thrown` },
+    ],
+    [
+      "a getter that throws",
+      () => ({
+        get customer_id() {
+          throw new Error("no id");
+        },
+      }),
+      { refused: `map of view "orders" and topic "orders" failed: no id` },
+    ],
+    [
+      "a time whose getter throws",
+      () => ({
+        customer_id: 1,
+        get event_ts() {
+          throw new Error("no time");
+        },
+      }),
+      { refused: `map of view "orders" and topic "orders" failed: no time` },
     ],
     ["no object", () => 5, { refused: `map of view "orders" and topic "orders" gave 5, not an object` }],
     [
@@ -235,6 +303,23 @@ describe("several views of one topic", () => {
       { refused: expect.stringMatching(/^op is/) },
     ]);
     expect(maps).toBe(1);
+  });
+
+  test("a map that writes to its event writes to its own", () => {
+    const take = ({ a }: { a?: number }) => ({ customer_id: 1, event_ts: 0, a });
+    const doubling = (event: { a: number }) => {
+      event.a *= 2;
+      return take(event);
+    };
+    const maps = [doubling, undefined, doubling, take];
+    const subscriptions = maps.map((map, i) => {
+      const source = kafkaSource({ topic: "t", timestampField: "event_ts", map: map as never });
+      return { source, view: featureView(`v${i}`, { entities: [customer], schema: { a: int64() }, stream: source }) };
+    });
+    const decoded = compileTopicDecoder(subscriptions, undefined).decode(
+      recordOf({ customer_id: 1, event_ts: 0, a: 3 }),
+    ) as readonly DecodedEvent[];
+    expect(decoded.map((one) => (rowOf(one) as { values: unknown }).values)).toEqual([[6], [3], [6], [3]]);
   });
 
   test("Avro without a schema registry is refused at load", () => {

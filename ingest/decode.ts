@@ -45,29 +45,40 @@ export function compileTopicDecoder(
   const sources = new Map<string, KafkaSource>();
   for (const { view, source } of subscriptions) {
     checkRegistry(view, source, registry);
-    sources.set(readingOf(source), source);
+    sources.set(readingOf(view, source), source);
   }
   const readings = [...sources.keys()];
   const readers = [...sources.values()].map((source) => compileEventReader(source, registry));
   const rows = subscriptions.map(({ view, source }) => ({
-    reader: readings.indexOf(readingOf(source)),
+    reader: readings.indexOf(readingOf(view, source)),
     rowOf: compileRowOfEvent(view, source),
   }));
   const decodeParsed = (parsed: readonly ParsedEvent[], record: StreamRecord): readonly DecodedEvent[] =>
     rows.map(({ reader, rowOf }) => rowOf(parsed[reader]!, record));
-  return Object.freeze({
-    decode: (record: StreamRecord) => {
-      const parsed = readers.map((read) => read(record));
-      return areParsed(parsed)
-        ? decodeParsed(parsed, record)
-        : Promise.all(parsed).then((all) => decodeParsed(all, record));
-    },
-  });
+  const decodeAll = (record: StreamRecord) => {
+    const parsed = readers.map((read) => read(record));
+    return areParsed(parsed)
+      ? decodeParsed(parsed, record)
+      : Promise.all(parsed).then((all) => decodeParsed(all, record));
+  };
+  const [only] = rows;
+  return Object.freeze({ decode: rows.length === 1 ? compileDecodeOne(readers[0]!, only!.rowOf) : decodeAll });
 }
 
-/** Views whose sources agree in this share the parsed event. */
-function readingOf({ format, envelope }: KafkaSource): string {
-  return `${format} ${envelope}`;
+/** What nearly every topic is, one view's, without the lists that several need. */
+function compileDecodeOne(
+  read: ReturnType<typeof compileEventReader>,
+  rowOf: ReturnType<typeof compileRowOfEvent>,
+): TopicDecoder["decode"] {
+  return (record) => {
+    const parsed = read(record);
+    return parsed instanceof Promise ? parsed.then((one) => [rowOf(one, record)]) : [rowOf(parsed, record)];
+  };
+}
+
+/** Views whose sources agree in this share the parsed event; not with a map, which may write to it. */
+function readingOf(view: FeatureView, { format, envelope, map }: KafkaSource): string {
+  return `${format} ${envelope} ${map === undefined ? "" : view.name}`;
 }
 
 function areParsed(parsed: readonly (ParsedEvent | Promise<ParsedEvent>)[]): parsed is readonly ParsedEvent[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { entity, float64, string, timestamp } from "../headgate.ts";
+import { entity, float64, int64, string, timestamp } from "../headgate.ts";
 import {
   compileOne as compile,
   customer,
@@ -91,6 +91,25 @@ describe("Debezium", () => {
       // Of a column without a zone, so it is the source's.
       eventTimestampUs: Date.UTC(2024, 6, 1, 10) * 1_000 + 1_000_001 - 1_000_000,
     });
+  });
+
+  test("a time of day is no timestamp, but its number may be a feature", () => {
+    const timed = compile({ paid: timestamp(), opens: int64(), opened: float64() }, { envelope: "debezium" });
+    const fields = ["paid", "opens", "opened"].map((field) => ({ field, name: "io.debezium.time.MicroTime" }));
+    const eventOf = (row: object) => ({
+      schema: { fields: [{ field: "after", fields }] },
+      payload: { op: "c", after: { customer_id: 1, event_ts: 0, ...row } },
+    });
+    expect(rowOf(timed(eventOf({ opens: 36_000_000_000, opened: 5 })))).toMatchObject({
+      values: [null, 36_000_000_000, 5],
+    });
+    expect(refusalOf(timed(eventOf({ paid: 36_000_000_000 })))).toBe(`"paid" is a time of day, not timestamp`);
+  });
+
+  test("a delete whose row a map can't take is its key's", () => {
+    const map = ({ id }: { id?: number }) => ({ customer_id: id!.toFixed(), event_ts: 0 });
+    const mapped = compile(NO_FEATURE, { envelope: "debezium", map: map as never });
+    expect(rowOf(mapped({ op: "d", before: {} }, { customer_id: 4 }))).toMatchObject({ entity: [4] });
   });
 
   test("a delete is dated by the database, and takes the key's entity first", () => {

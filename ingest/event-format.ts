@@ -59,7 +59,8 @@ export function compileEventReader(
 
   return (record) => {
     if (record.value === null) return deletionOf(record, undefined, record.timestampMs * 1_000);
-    return following(parse(bufferOf(record.value)), (parsed) => eventOf(parsed, record));
+    const parsed = parse(bufferOf(record.value));
+    return parsed instanceof Promise ? parsed.then((one) => eventOf(one, record)) : eventOf(parsed, record);
   };
 }
 

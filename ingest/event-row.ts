@@ -14,7 +14,7 @@ import type { KafkaSource } from "../features/source.ts";
 import type { SourceRow } from "../features/writer.ts";
 import { isObject } from "./envelope.ts";
 import type { Deletion, ParsedEvent, RecordKey } from "./event-format.ts";
-import { compileMember, isLogical, type Member, refusedMember } from "./event-member.ts";
+import { compileMember, isLogical, isUnavailable, type Member, refusedMember } from "./event-member.ts";
 import { compileReadTime, refusedTime } from "./event-time.ts";
 import type { StreamRecord } from "./stream-record.ts";
 
@@ -26,6 +26,25 @@ export function compileRowOfEvent(
   view: FeatureView,
   source: KafkaSource,
 ): (parsed: ParsedEvent, record: StreamRecord) => RowOrRefusal | { readonly skipped: true } {
+  const taken = compileTake(view, source);
+  return (parsed, record) => {
+    try {
+      return taken(parsed, record);
+    } catch (cause) {
+      // What a map gave may have getters that throw.
+      return failed(view, source, cause);
+    }
+  };
+}
+
+function failed(view: FeatureView, source: KafkaSource, cause: unknown): { readonly refused: string } {
+  const what = source.map === undefined ? "the event can't be read" : `${mapName(view, source)} failed`;
+  return { refused: `${what}: ${excerpt(reasonOf(cause), COMPLAINT_CHARACTERS)}` };
+}
+
+type Take = (parsed: ParsedEvent, record: StreamRecord) => RowOrRefusal | { readonly skipped: true };
+
+function compileTake(view: FeatureView, source: KafkaSource): Take {
   const objectOf = compileObjectOf(view, source);
   const rowOfObject = compileRowOfObject(view, source);
   const deletionOf = compileDeletionOf(view, source);
@@ -43,20 +62,25 @@ export function compileRowOfEvent(
   };
 }
 
+function mapName(view: FeatureView, { topic }: KafkaSource): string {
+  return `map of view "${view.name}" and topic "${topic}"`;
+}
+
 /** What a row's members are taken from: the event itself, or what the source's map makes of it. */
-function compileObjectOf(view: FeatureView, { map, topic }: KafkaSource): (event: unknown) => Mapped {
-  if (map === undefined) {
+function compileObjectOf(view: FeatureView, source: KafkaSource): (event: unknown) => Mapped {
+  if (source.map === undefined) {
     return (event) =>
       isObject(event) ? { object: event } : { refused: `the event is ${shown(event)}, not an object` };
   }
-  const what = `map of view "${view.name}" and topic "${topic}"`;
-  const apply = map as (event: unknown) => unknown;
+  const what = mapName(view, source);
+  const apply = source.map as (event: unknown) => unknown;
   return (event) => {
     let row: unknown;
     try {
       row = apply(event);
     } catch (cause) {
-      return { refused: `${what} failed: ${excerpt(reasonOf(cause), COMPLAINT_CHARACTERS)}` };
+      // Of a delete's row as it was, which its key can do without.
+      return failed(view, source, cause);
     }
     if (row === null || row === undefined) return { skipped: true };
     if (row instanceof Promise) {
@@ -68,7 +92,7 @@ function compileObjectOf(view: FeatureView, { map, topic }: KafkaSource): (event
   };
 }
 
-/** The most characters of a map's complaint. */
+/** The most characters of a failure's own words. */
 const COMPLAINT_CHARACTERS = 160;
 
 function compileRowOfObject(
@@ -111,6 +135,7 @@ function take(members: readonly Member[], object: object, isRequired: boolean): 
     const { get, convert } = members[i]!;
     const value = get(object) ?? null;
     if (value === null && isRequired) return refusedMember(members[i]!, get(object));
+    if (isUnavailable(value)) return refusedMember(members[i]!, value);
     const converted = value === null || convert === undefined ? value : convert(value);
     if (converted === REFUSED) return refusedMember(members[i]!, value);
     values[i] = converted;

@@ -9,7 +9,7 @@
 import type { OnlineStore, RowWrite, WriteOutcome } from "../features/store/online-store.ts";
 
 /** Rows of one write, unless one part alone has more: what a driver is asked to keep in memory at once. */
-export const GATHERED_ROWS_MAX = 65_536;
+const GATHERED_ROWS_MAX = 65_536;
 
 interface Part {
   readonly rows: readonly RowWrite[];

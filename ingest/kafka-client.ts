@@ -8,7 +8,16 @@ import { channel } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { isIP, type Socket, connect as tcpConnect } from "node:net";
 import { connect as tlsConnect } from "node:tls";
-import { type Consumer, type ISocketFactory, Kafka, type KafkaConfig, type logCreator, logLevel } from "kafkajs";
+import {
+  type Consumer,
+  type ISocketFactory,
+  Kafka,
+  type KafkaConfig,
+  type logCreator,
+  logLevel,
+  type PartitionAssigner,
+  PartitionAssigners,
+} from "kafkajs";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { registerCodecs } from "./kafka-codecs.ts";
 
@@ -92,8 +101,16 @@ export interface MemberClient {
   cut(): void;
 }
 
-/** A consumer that gets a record as soon as there is one, and that does not start itself again. */
-export function createGroupConsumer(connection: KafkaConnection, groupId: string, fetchBytes: number): MemberClient {
+/**
+ * A consumer that gets a record as soon as there is one, and that does not start itself again. `onJoining` is called
+ * each time that it asks the group to be let in: kafkajs' own event comes only for some of the reasons.
+ */
+export function createGroupConsumer(
+  connection: KafkaConnection,
+  groupId: string,
+  fetchBytes: number,
+  onJoining: () => void,
+): MemberClient {
   const { kafka, cut } = createKafka(connection, MEMBER_RETRIES);
   const consumer = kafka.consumer({
     groupId,
@@ -106,9 +123,22 @@ export function createGroupConsumer(connection: KafkaConnection, groupId: string
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     metadataMaxAge: METADATA_AGE_MAX_MS,
     allowAutoTopicCreation: false,
+    partitionAssigners: [roundRobin(onJoining)],
     retry: { retries: MEMBER_RETRIES, restartOnFailure: async () => false },
   });
   return Object.freeze({ consumer, cut });
+}
+
+/** kafkajs' own assigner, which is asked for its protocol with every request to join. */
+function roundRobin(onJoining: () => void): PartitionAssigner {
+  return (config) => {
+    const assigner = PartitionAssigners.roundRobin(config);
+    const protocol: typeof assigner.protocol = (subscription) => {
+      onJoining();
+      return assigner.protocol(subscription);
+    };
+    return { ...assigner, protocol };
+  };
 }
 
 function tlsOptions(tls: boolean | string): NonNullable<KafkaConfig["ssl"]> {
@@ -158,71 +188,3 @@ const publishLog: logCreator = () => (entry) => {
   const level = entry.level <= logLevel.WARN ? "warn" : "info";
   kafkaLog.publish({ level, message: text } satisfies KafkaLogLine);
 };
-
-const LOGIN_REFUSED = new Set(["SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE"]);
-const RIGHTS_MISSING = new Set([
-  "TOPIC_AUTHORIZATION_FAILED",
-  "GROUP_AUTHORIZATION_FAILED",
-  "CLUSTER_AUTHORIZATION_FAILED",
-  "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
-]);
-
-/** kafkajs' names of errors without an answer. */
-const NO_ANSWER = /Connection|Timeout|BrokerNotFound|NoBrokerAvailable/;
-
-/** Error types by which a broker tells a member that the group goes on without it, or forms anew. */
-const MEMBERSHIP_OVER = new Set([
-  "REBALANCE_IN_PROGRESS",
-  "ILLEGAL_GENERATION",
-  "UNKNOWN_MEMBER_ID",
-  "NOT_COORDINATOR_FOR_GROUP",
-  "FENCED_INSTANCE_ID",
-]);
-
-/** True for an error after which a member has to join its group again. */
-export function isRebalance(thrown: unknown): boolean {
-  return causes(thrown).some(({ type }) => type !== undefined && MEMBERSHIP_OVER.has(type));
-}
-
-/** True for the error of a topic that is not there. */
-export function isTopicMissing(thrown: unknown): boolean {
-  return causes(thrown).some(({ type }) => type === "UNKNOWN_TOPIC_OR_PARTITION");
-}
-
-/** What kafkajs threw, as STREAM_DENIED where Kafka refuses, which no retry mends, or else as STREAM_UNREACHABLE. */
-export function streamFailure(thrown: unknown, { brokers, sasl }: KafkaConnection): HeadgateError {
-  if (thrown instanceof HeadgateError) return thrown;
-  const chain = causes(thrown);
-  const reason = reasonOf(chain.at(-1) ?? thrown);
-  const kafka = `Kafka at ${brokers.join(",")}`;
-  if (chain.some(({ name, type }) => name === "KafkaJSSASLAuthenticationError" || LOGIN_REFUSED.has(type ?? ""))) {
-    const login = sasl === undefined ? "asks for a login" : `refuses the login of ${sasl.username} (${sasl.mechanism})`;
-    const detail = `${kafka} ${login}: ${reason}. Check the user, its password and the mechanism.`;
-    return new HeadgateError("STREAM_DENIED", detail, thrown);
-  }
-  if (chain.some(({ type }) => RIGHTS_MISSING.has(type ?? ""))) {
-    const detail = `${kafka} refuses access: ${reason}. Give ${sasl?.username ?? "this client"} the right to read the topics and the group.`;
-    return new HeadgateError("STREAM_DENIED", detail, thrown);
-  }
-  const fails =
-    chain.length === 0 || chain.some(({ name }) => NO_ANSWER.test(name)) ? "does not answer" : "can't serve";
-  const detail = `${kafka} ${fails}: ${reason}. Check that it runs and can be reached from here, and its tls setting.`;
-  return new HeadgateError("STREAM_UNREACHABLE", detail, thrown);
-}
-
-interface KafkaError extends Error {
-  /** The protocol's name of the error. */
-  readonly type?: string;
-}
-
-const CAUSES_MAX = 8;
-
-/** An error and what caused it, outermost first. */
-function causes(thrown: unknown): readonly KafkaError[] {
-  const chain: KafkaError[] = [];
-  for (let one = thrown; one instanceof Error && chain.length < CAUSES_MAX; one = one.cause) {
-    if (chain.includes(one as KafkaError)) break;
-    chain.push(one as KafkaError);
-  }
-  return chain;
-}

@@ -1,4 +1,6 @@
-import { expect, test, vi } from "vitest";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { KafkaLogLine } from "./kafka-client.ts";
 import { Commits } from "./kafka-commits.ts";
 import type { PartitionOffset } from "./kafka-offsets.ts";
 
@@ -54,4 +56,50 @@ test("a new assignment forgets what was pending, and closing sends no more", asy
   commits.close();
   await commits.flush();
   expect(sent).toEqual([]);
+});
+
+test("what comes of a commit that another assignment has overtaken counts for nothing", async () => {
+  let answer: () => void = () => {};
+  const sent: (readonly PartitionOffset[])[] = [];
+  const commits = new Commits((offsets) => {
+    sent.push(offsets);
+    return new Promise((resolve) => {
+      answer = resolve;
+    });
+  });
+  commits.acknowledge(at(9n));
+  const [first, second] = [commits.flush(), commits.flush()];
+  const refused = Promise.all([
+    expect(first).rejects.toThrow("rebalanced"),
+    expect(second).rejects.toThrow("rebalanced"),
+  ]);
+  await vi.waitFor(() => expect(sent).toHaveLength(1));
+  commits.begin([at(4n)]);
+  commits.acknowledge(at(5n));
+  answer();
+  await refused;
+  expect(sent).toHaveLength(1);
+  expect([commits.committed("orders[0]"), commits.acknowledged("orders[0]")]).toEqual([4n, 5n]);
+  commits.close();
+});
+
+test("commits that fail are told once for each reason, until one is taken", async () => {
+  vi.useFakeTimers();
+  const told: string[] = [];
+  const listen = (line: unknown) => told.push((line as KafkaLogLine).message);
+  subscribe("headgate:kafka-log", listen);
+  onTestFinished(() => void unsubscribe("headgate:kafka-log", listen));
+  const { state, commits } = coordinator();
+  state.refuses = true;
+  commits.acknowledge(at(1n));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(told).toEqual([expect.stringContaining("could not be committed")]);
+  state.refuses = false;
+  await vi.advanceTimersByTimeAsync(1_000);
+  state.refuses = true;
+  commits.acknowledge(at(2n));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(told).toHaveLength(2);
+  commits.close();
+  vi.useRealTimers();
 });

@@ -3,8 +3,14 @@
  * cost more than the batch. What is acknowledged and not yet committed is only replayed when the member dies, so
  * lateness costs work and never rows; committing early would cost rows, and nothing here is told of an offset before
  * all records below it are in the store.
+ *
+ * A commit belongs to the assignment in which it was acknowledged: what comes of one that another assignment has
+ * overtaken is not known, and counts as nothing.
  */
 
+import { reasonOf } from "../errors.ts";
+import { type KafkaLogLine, kafkaLog } from "./kafka-client.ts";
+import { isRebalance } from "./kafka-failure.ts";
 import type { PartitionOffset } from "./kafka-offsets.ts";
 import { partitionName } from "./kafka-offsets.ts";
 
@@ -13,7 +19,7 @@ const COMMIT_INTERVAL_MS = 100;
 /** Until a commit that failed is tried again, ms. */
 const COMMIT_RETRY_MS = 1_000;
 
-/** Sends a commit to the group's coordinator. */
+/** Sends a commit to the group's coordinator, once; rejects unless the coordinator has taken it. */
 export type SendCommit = (offsets: readonly PartitionOffset[]) => Promise<void>;
 
 /** The commits of one member. */
@@ -21,8 +27,11 @@ export class Commits {
   readonly #send: SendCommit;
   readonly #pending = new Map<string, PartitionOffset>();
   readonly #committed = new Map<string, bigint>();
+  /** Counts assignments. */
+  #generation = 0;
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> = Promise.resolve();
+  #told: string | undefined;
 
   constructor(send: SendCommit) {
     this.#send = send;
@@ -30,6 +39,7 @@ export class Commits {
 
   /** Begins anew with what the group has committed; what was pending will be replayed. */
   begin(committed: readonly PartitionOffset[]): void {
+    this.#generation++;
     this.#pending.clear();
     this.#committed.clear();
     for (const one of committed) this.#committed.set(partitionName(one), one.offset);
@@ -51,9 +61,10 @@ export class Commits {
     this.#schedule(COMMIT_INTERVAL_MS);
   }
 
-  /** Commits all that is pending; throws when that fails, and then it stays pending. */
+  /** Commits all that is pending; throws when that fails, and then it stays pending, or when `begin` came meanwhile. */
   async flush(): Promise<void> {
-    const flushed = this.#sending.then(() => this.#flush());
+    const generation = this.#generation;
+    const flushed = this.#sending.then(() => this.#flush(generation));
     this.#sending = flushed.catch(() => {});
     return flushed;
   }
@@ -64,10 +75,13 @@ export class Commits {
     this.#pending.clear();
   }
 
-  async #flush(): Promise<void> {
+  async #flush(generation: number): Promise<void> {
+    this.#requireSame(generation);
     const sent = [...this.#pending.values()];
     if (sent.length === 0) return;
     await this.#send(sent);
+    this.#requireSame(generation);
+    this.#told = undefined;
     for (const one of sent) {
       const name = partitionName(one);
       this.#committed.set(name, one.offset);
@@ -75,11 +89,27 @@ export class Commits {
     }
   }
 
+  #requireSame(generation: number): void {
+    if (generation !== this.#generation) throw new Error("The group has rebalanced meanwhile.");
+  }
+
   #schedule(waitMs: number): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      // A rebalance refuses commits: what was acknowledged is replayed, by newest-wins to no effect.
-      this.flush().catch(() => this.#pending.size > 0 && this.#schedule(COMMIT_RETRY_MS));
+      const generation = this.#generation;
+      this.flush().catch((error: unknown) => {
+        if (generation === this.#generation) this.#tell(error);
+        if (this.#pending.size > 0) this.#schedule(COMMIT_RETRY_MS);
+      });
     }, waitMs);
+  }
+
+  /** Once for each message, until a commit is taken. That a rebalance refuses commits is in the order of things. */
+  #tell(error: unknown): void {
+    const reason = reasonOf(error);
+    if (isRebalance(error) || reason === this.#told) return;
+    this.#told = reason;
+    const message = `Offsets could not be committed and are tried again; until then they would be replayed: ${reason}`;
+    if (kafkaLog.hasSubscribers) kafkaLog.publish({ level: "warn", message } satisfies KafkaLogLine);
   }
 }

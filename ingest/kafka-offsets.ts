@@ -4,7 +4,7 @@
  */
 
 import type { Admin } from "kafkajs";
-import { isTopicMissing } from "./kafka-client.ts";
+import { isTopicMissing } from "./kafka-failure.ts";
 
 /** A partition of a topic. */
 export interface TopicPartition {
@@ -55,22 +55,35 @@ export async function topicLayout(admin: Admin, topics: readonly string[]): Prom
   return { missing, partitions };
 }
 
-/** What the group has committed of these partitions, by partition name; a partition of which it has nothing is not in it. */
+/** A committed offset that names no record: kafkajs leaves it where retention has taken what it was to read. */
+export const EARLIEST_OFFSET = -2n;
+
+/**
+ * What the group has committed of all partitions of these topics, by partition name; a partition of which it has
+ * nothing is not in it. An offset is a record's or EARLIEST_OFFSET: of the protocol's other negative ones, −1 says that
+ * there is none.
+ */
 export async function committedOffsets(
   admin: Admin,
   groupId: string,
-  partitions: readonly TopicPartition[],
+  topics: readonly string[],
 ): Promise<ReadonlyMap<string, PartitionOffset>> {
-  const answers = await admin.fetchOffsets({ groupId, topics: topicsOf(partitions) });
-  const wanted = new Set(partitions.map(partitionName));
   const committed = new Map<string, PartitionOffset>();
-  for (const { topic, partitions: ofTopic } of answers) {
-    for (const { partition, offset: text } of ofTopic) {
-      const [name, offset] = [partitionName({ topic, partition }), BigInt(text)];
-      if (offset >= 0n && wanted.has(name)) committed.set(name, { topic, partition, offset });
+  for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics: [...topics] })) {
+    for (const { partition, offset: text } of partitions) {
+      const offset = BigInt(text);
+      if (offset === -1n) continue;
+      const known = { topic, partition, offset: offset < 0n ? EARLIEST_OFFSET : offset };
+      committed.set(partitionName(known), known);
     }
   }
   return committed;
+}
+
+/** Where all partitions of a topic end. */
+export async function topicEnds(admin: Admin, topic: string): Promise<readonly PartitionOffset[]> {
+  const bounds = await admin.fetchTopicOffsets(topic);
+  return bounds.map(({ partition, high }) => ({ topic, partition, offset: BigInt(high) }));
 }
 
 /** The offsets at which these partitions start; the end where no record is that new. */
@@ -86,18 +99,30 @@ export async function startOffsets(
   });
 }
 
-/** The same where each topic has a start of its own. */
-export async function startOffsetsByTopic(
+/**
+ * Where partitions stand that were to go back to these offsets: no further back than the first record that there is, and
+ * not on from the position, where one is known.
+ */
+export async function placesBehind(
   admin: Admin,
-  partitions: readonly TopicPartition[],
-  startFrom: (topic: string) => StartFrom,
+  to: readonly PartitionOffset[],
+  positionOf: (partition: string) => bigint | undefined,
 ): Promise<readonly PartitionOffset[]> {
-  const ofTopic = (topic: string) => partitions.filter((one) => one.topic === topic);
-  const starts = topicsOf(partitions).map((topic) => startOffsets(admin, ofTopic(topic), startFrom(topic)));
-  return (await Promise.all(starts)).flat();
+  const wanted = new Map(to.map((one) => [partitionName(one), one.offset]));
+  const begins = await startOffsets(admin, to, "earliest");
+  return begins.map((begin) => {
+    const name = partitionName(begin);
+    const to = wanted.get(name)!;
+    const offset = to > begin.offset ? to : begin.offset;
+    const position = positionOf(name);
+    return { ...begin, offset: position !== undefined && position < offset ? position : offset };
+  });
 }
 
-/** How far behind these partitions are; one of which no position is known counts as being at its end. */
+/**
+ * How far behind these partitions are; one of which no position is known counts as being at its end. The end is the last
+ * stable offset (kafkajs asks as a reader of what is committed): what an open transaction holds back is no lag.
+ */
 export async function partitionLags(
   admin: Admin,
   partitions: readonly TopicPartition[],
@@ -123,6 +148,7 @@ async function offsetsOf(
   return answers.flat().filter((one) => wanted.has(partitionName(one)));
 }
 
-function topicsOf(partitions: readonly TopicPartition[]): string[] {
+/** Each topic once. */
+export function topicsOf(partitions: readonly TopicPartition[]): string[] {
   return [...new Set(partitions.map(({ topic }) => topic))];
 }

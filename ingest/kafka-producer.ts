@@ -3,9 +3,12 @@
  * event is committed. Hence every send waits for all replicas in sync.
  */
 
-import kafkajs, { type Admin, type Kafka, type Message, type Producer } from "kafkajs";
+import kafkajs, { type Kafka, type Message, type Producer } from "kafkajs";
+import { within } from "./bounded-wait.ts";
 import { asBuffer, kafkaHeaders } from "./kafka-batch.ts";
-import { createKafka, isTopicMissing, type KafkaConnection, type KafkaLink, streamFailure } from "./kafka-client.ts";
+import { createKafka, type KafkaConnection, type KafkaLink } from "./kafka-client.ts";
+import { streamFailure } from "./kafka-failure.ts";
+import { createTopicLike } from "./kafka-topic.ts";
 import type { StreamHeader } from "./stream-record.ts";
 
 /** A message to be sent. */
@@ -21,15 +24,23 @@ export interface StreamMessage {
 /** A connection to write over. */
 export interface StreamProducer {
   /**
-   * Resolves when every in-sync replica has all messages. Throws STREAM_UNREACHABLE or STREAM_DENIED; the messages may
-   * be there nevertheless, and are there twice when they are sent again.
+   * Resolves when every in-sync replica has all messages. Throws STREAM_UNREACHABLE or STREAM_DENIED (isMessageTooLarge
+   * tells one of them); the messages may be there nevertheless, and are there twice when they are sent again.
    */
   send(topic: string, messages: readonly StreamMessage[]): Promise<void>;
-  /** Creates the topic with as many partitions and replicas as `likeTopic` has, where it is missing. */
+  /**
+   * Creates the topic where it is missing: with as many partitions and replicas as `likeTopic` has, for messages
+   * somewhat larger than its, deleted by age and not compacted. Throws STREAM_UNREACHABLE or STREAM_DENIED.
+   */
   ensureTopic(topic: string, likeTopic: string): Promise<void>;
-  /** Waits for sends under way and disconnects. */
+  /** Waits for what is under way, up to CLOSE_WAIT_MS, and disconnects. */
   close(): Promise<void>;
 }
+
+/** How long closing waits for sends under way, ms, before it cuts their connections. */
+const CLOSE_WAIT_MS = 5_000;
+/** How long saying goodbye may take after that, ms. */
+const DISCONNECT_WAIT_MS = 1_000;
 
 /** Connects with the first call. Throws CONFIG_INVALID where the file of authorities can't be read. */
 export function openProducer(connection: KafkaConnection): StreamProducer {
@@ -39,7 +50,7 @@ export function openProducer(connection: KafkaConnection): StreamProducer {
 class KafkaProducer implements StreamProducer {
   readonly #connection: KafkaConnection;
   readonly #link: KafkaLink;
-  readonly #sends = new Set<Promise<void>>();
+  readonly #underWay = new Set<Promise<void>>();
   #producer: Promise<Producer> | undefined;
 
   constructor(connection: KafkaConnection) {
@@ -47,10 +58,17 @@ class KafkaProducer implements StreamProducer {
     this.#link = createKafka(connection);
   }
 
-  async send(topic: string, messages: readonly StreamMessage[]): Promise<void> {
-    const sent = this.#send(topic, messages).finally(() => this.#sends.delete(sent));
-    this.#sends.add(sent);
-    return sent;
+  send(topic: string, messages: readonly StreamMessage[]): Promise<void> {
+    return this.#tracked(this.#send(topic, messages));
+  }
+
+  ensureTopic(topic: string, likeTopic: string): Promise<void> {
+    return this.#tracked(this.#ensureTopic(topic, likeTopic));
+  }
+
+  async #tracked(work: Promise<void>): Promise<void> {
+    this.#underWay.add(work);
+    await work.finally(() => this.#underWay.delete(work));
   }
 
   async #send(topic: string, messages: readonly StreamMessage[]): Promise<void> {
@@ -59,26 +77,30 @@ class KafkaProducer implements StreamProducer {
       const producer = await this.#connected();
       await producer.send({ topic, messages: messages.map(kafkaMessage), acks: -1 });
     } catch (error) {
-      throw streamFailure(error, this.#connection);
+      const rights = `Write and Describe on topic "${topic}"`;
+      throw streamFailure(error, this.#connection, { doing: `write to topic "${topic}"`, rights });
     }
   }
 
-  async ensureTopic(topic: string, likeTopic: string): Promise<void> {
+  async #ensureTopic(topic: string, likeTopic: string): Promise<void> {
     const admin = this.#link.kafka.admin();
     try {
       await admin.connect();
-      await createLike(admin, topic, likeTopic);
+      await createTopicLike(admin, topic, likeTopic);
     } catch (error) {
-      throw streamFailure(error, this.#connection);
+      const rights = `Describe, Create and Write on topic "${topic}", or create it like "${likeTopic}" by hand and grant Describe and Write`;
+      throw streamFailure(error, this.#connection, { doing: `look for or create topic "${topic}"`, rights });
     } finally {
       await admin.disconnect().catch(() => {});
     }
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#sends);
-    const producer = await this.#producer?.catch(() => undefined);
-    await producer?.disconnect().catch(() => {});
+    await within(Promise.allSettled(this.#underWay), CLOSE_WAIT_MS);
+    // First: what still connects or waits for an answer would keep all that follows.
+    this.#link.cut();
+    const disconnect = async () => (await this.#producer)?.disconnect();
+    await within(disconnect(), DISCONNECT_WAIT_MS);
     this.#link.cut();
   }
 
@@ -109,23 +131,3 @@ function kafkaMessage({ key, value, headers, timestampMs }: StreamMessage): Mess
     ...(timestampMs !== undefined && { timestamp: String(timestampMs) }),
   };
 }
-
-async function createLike(admin: Admin, topic: string, likeTopic: string): Promise<void> {
-  const isThere = await admin.fetchTopicMetadata({ topics: [topic] }).then(
-    () => true,
-    (error) => {
-      if (!isTopicMissing(error)) throw error;
-      return false;
-    },
-  );
-  if (isThere) return;
-  const { topics } = await admin.fetchTopicMetadata({ topics: [likeTopic] });
-  const partitions = topics[0]!.partitions;
-  const replicationFactor = partitions[0]?.replicas.length ?? 1;
-  const configEntries = [{ name: "max.message.bytes", value: String(CREATED_MESSAGE_BYTES_MAX) }];
-  // Another ingester may have been quicker, which createTopics tells by false.
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions.length, replicationFactor, configEntries }] });
-}
-
-/** A topic that is created takes larger messages than the one it is like: those it had compressed, and more headers. */
-const CREATED_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;

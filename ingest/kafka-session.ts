@@ -3,9 +3,8 @@
  * no record comes although there are some, or when it is left; whoever wants to go on begins another.
  *
  * The invariant: a partition's batch is handed on only after the one before it was acknowledged, and an offset is
- * resolved and committed only after that, by the generation that fetched it. kafkajs fetches again when all batches of
- * a fetch are done, so what is in memory is bounded by one fetch per broker; and it joins again only when they are
- * done, so a rebalance finds everything acknowledged and committed, unless the store is slower than the grace.
+ * resolved and committed only after that, by the generation that fetched it. kafkajs fetches and joins again only when
+ * all batches of a fetch are done: one fetch per broker is in memory, and a rebalance finds all committed within GRACE_MS.
  */
 
 import { setMaxListeners } from "node:events";
@@ -13,23 +12,24 @@ import type { Admin, Consumer, EachBatchPayload } from "kafkajs";
 import { unlessAborted, within } from "./bounded-wait.ts";
 import { deliver } from "./delivery.ts";
 import { streamBatch } from "./kafka-batch.ts";
-import { createGroupConsumer, isRebalance, type KafkaConnection } from "./kafka-client.ts";
+import { createGroupConsumer, type KafkaConnection } from "./kafka-client.ts";
+import { CommitSender } from "./kafka-commit-sender.ts";
 import { Commits } from "./kafka-commits.ts";
+import { isRebalance } from "./kafka-failure.ts";
+import { Heartbeat } from "./kafka-heartbeat.ts";
 import {
-  committedOffsets,
   type PartitionLag,
   type PartitionOffset,
   partitionLags,
   partitionName,
+  placesBehind,
   type StartFrom,
-  startOffsets,
-  startOffsetsByTopic,
   type TopicPartition,
 } from "./kafka-offsets.ts";
+import { FetchSilence } from "./kafka-silence.ts";
+import { decideStart } from "./kafka-start.ts";
 import type { StreamBatch } from "./stream-record.ts";
 
-/** Between heartbeats while a batch is under way, ms. */
-const HEARTBEAT_MS = 500;
 /** How long batches under way may take to end when the group rebalances or this member leaves, ms. */
 const GRACE_MS = 5_000;
 /** How long leaving in good order may take, ms; then the connections are cut. */
@@ -48,6 +48,7 @@ export interface SessionOptions {
   readonly fetchBytes: number;
   /** Of how many partitions batches are handed on at the same time. */
   readonly partitionsAtOnce: number;
+  /** Monotonic, ms. */
   readonly now: () => number;
   readonly onBatch: (batch: StreamBatch, signal: AbortSignal) => Promise<void>;
   /** Called with each assignment. */
@@ -71,33 +72,35 @@ export class GroupSession {
   readonly #options: SessionOptions;
   readonly #consumer: Consumer;
   readonly #cut: () => void;
+  readonly #sender: CommitSender;
   readonly #commits: Commits;
+  readonly #heartbeat: Heartbeat<Generation>;
   /** Deliveries by partition. */
   readonly #underWay = new Map<string, { readonly done: Promise<void>; readonly sinceMs: number }>();
   /** Partitions that were moved, and whose next batch has not come yet. */
   readonly #moved = new Set<string>();
   #generation: Generation | undefined;
   #end: (cause: unknown) => void = () => {};
-  /** When a fetch last came back, whatever it held, or its last batch ended; in kafkajs' health that is all the time. */
-  #fetchedAtMs: number;
-  /** It waits for the group, which can take as long as the group's slowest member. */
-  #isJoining = true;
+  readonly #silence: FetchSilence;
   #isLeaving = false;
   #left: Promise<void> | undefined;
-  #heartbeat: NodeJS.Timeout | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#fetchedAtMs = options.now();
+    this.#silence = new FetchSilence(options.now);
     this.over = new Promise((over) => {
       this.#end = over;
     });
-    const { consumer, cut } = createGroupConsumer(options.connection, options.groupId, options.fetchBytes);
+    const { connection, groupId, fetchBytes } = options;
+    const { consumer, cut } = createGroupConsumer(connection, groupId, fetchBytes, () => this.#silence.joining());
     this.#consumer = consumer;
     this.#cut = cut;
-    this.#commits = new Commits(async (offsets) => {
-      await this.#consumer.commitOffsets(offsets.map((one) => ({ ...one, offset: String(one.offset) })));
+    this.#sender = new CommitSender(consumer);
+    this.#commits = new Commits((offsets) => this.#sender.send(offsets));
+    this.#heartbeat = new Heartbeat({
+      assignment: () => this.#generation,
+      onOver: (generation, error) => this.#regroup(generation, error),
     });
   }
 
@@ -106,14 +109,12 @@ export class GroupSession {
     const consumer = this.#consumer;
     const { CRASH, END_BATCH_PROCESS, FETCH, GROUP_JOIN, REBALANCING } = consumer.events;
     consumer.on(CRASH, ({ payload }) => this.#end(payload.error));
-    consumer.on(FETCH, () => {
-      this.#fetchedAtMs = this.#options.now();
-    });
+    consumer.on(FETCH, () => this.#silence.heard());
     consumer.on(REBALANCING, () => {
-      this.#isJoining = true;
+      this.#silence.joining();
       void this.#commits.flush().catch(() => {});
     });
-    consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
+    consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment, payload.isLeader));
     consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       // Markers of transactions only: kafkajs goes over them without a word.
       if (payload.batchSize === 0) this.#acknowledge(payload, payload.lastOffset);
@@ -146,7 +147,7 @@ export class GroupSession {
 
   /** For how long no fetch came back although nothing else was waited for, ms. */
   silentMs(): number {
-    return this.#isJoining || this.#underWay.size > 0 ? 0 : this.#options.now() - this.#fetchedAtMs;
+    return this.#underWay.size > 0 ? 0 : this.#silence.lengthMs();
   }
 
   /** How far each assigned partition has come and how many records are still to come; known once it is placed. */
@@ -155,14 +156,21 @@ export class GroupSession {
     return partitionLags(this.#options.admin, this.assignments(), (name) => this.#commits.committed(name));
   }
 
-  /** Moves back and commits it. Throws when the group rebalances meanwhile. */
-  async rewind(timestampMs: number): Promise<void> {
+  /**
+   * Moves those of the partitions that are assigned here back to these offsets, and no further than there are records;
+   * resolves with where they stand when that is committed. Throws when the group rebalances meanwhile.
+   */
+  async rewind(to: readonly PartitionOffset[]): Promise<readonly PartitionOffset[]> {
     const generation = this.#generation;
-    if (generation === undefined) throw new Error("The group has not been joined yet.");
+    if (generation === undefined || this.#isLeaving) throw new Error("The group has not been joined yet.");
     await generation.placed;
-    const firsts = await startOffsets(this.#options.admin, generation.assignments, { timestampMs });
-    const isBehind = (one: PartitionOffset) => one.offset < (this.#commits.acknowledged(partitionName(one)) ?? 0n);
-    await this.#moveTo(generation, firsts.filter(isBehind));
+    const assigned = new Set(generation.assignments.map(partitionName));
+    const ours = to.filter((one) => assigned.has(partitionName(one)));
+    const positionOf = (name: string) => this.#commits.acknowledged(name);
+    const places = await placesBehind(this.#options.admin, ours, positionOf);
+    const moves = places.filter((one) => one.offset !== positionOf(partitionName(one)));
+    await this.#moveTo(generation, moves);
+    return places;
   }
 
   /** Waits for the batches under way, commits and leaves; in doubt by cutting the connections. */
@@ -179,7 +187,7 @@ export class GroupSession {
     const inOrder = this.#commits.flush().finally(() => this.#consumer.disconnect());
     await within(inOrder, LEAVE_TIMEOUT_MS);
     this.#commits.close();
-    clearInterval(this.#heartbeat);
+    this.#heartbeat.stop();
     clearTimeout(this.#graceTimer);
     this.#cut();
     this.#end(undefined);
@@ -193,7 +201,7 @@ export class GroupSession {
     }
   }
 
-  #joined(memberAssignment: Readonly<Record<string, readonly number[]>>): void {
+  #joined(memberAssignment: Readonly<Record<string, readonly number[]>>, isLeader: boolean): void {
     this.#generation?.abort.abort();
     clearTimeout(this.#graceTimer);
     const assignments = Object.entries(memberAssignment).flatMap(([topic, partitions]) =>
@@ -204,56 +212,57 @@ export class GroupSession {
     // One for each partition's batch under way.
     setMaxListeners(0, abort.signal);
     this.#generation = generation;
-    this.#isJoining = false;
-    this.#fetchedAtMs = this.#options.now();
+    this.#silence.joined();
     this.#moved.clear();
     this.#commits.begin([]);
-    generation.placed = this.#place(generation);
+    generation.placed = this.#place(generation, isLeader);
     generation.placed.catch((error) => {
       // kafkajs hears of a rebalance too, and joins again.
-      if (this.#generation === generation && !isRebalance(error)) this.#end(error);
+      if (!this.#isOver(generation) && !isRebalance(error)) this.#end(error);
     });
     this.#options.onJoined();
   }
 
   /** A start that is not committed would be another one after the next rebalance, and records between them lost. */
-  async #place(generation: Generation): Promise<void> {
+  async #place(generation: Generation, isLeader: boolean): Promise<void> {
     const { admin, groupId, startFrom } = this.#options;
-    const { assignments } = generation;
-    const committed = await committedOffsets(admin, groupId, assignments);
-    const unplaced = assignments.filter((one) => !committed.has(partitionName(one)));
-    const starts = await startOffsetsByTopic(admin, unplaced, startFrom);
+    const { assignments, abort } = generation;
+    const start = await decideStart({ admin, groupId, assignments, isLeader, startFrom, signal: abort.signal });
     if (this.#generation !== generation) return;
-    this.#commits.begin([...committed.values()]);
-    await this.#moveTo(generation, starts);
+    this.#commits.begin(start.committed);
+    for (const one of start.startsOfOthers) this.#commits.acknowledge(one);
+    await this.#moveTo(generation, start.starts);
   }
 
   async #moveTo(generation: Generation, offsets: readonly PartitionOffset[]): Promise<void> {
-    if (offsets.length === 0) return;
     for (const one of offsets) {
-      const name = partitionName(one);
-      this.#moved.add(name);
+      this.#moved.add(partitionName(one));
       this.#consumer.seek({ ...one, offset: String(one.offset) });
       this.#commits.acknowledge(one);
     }
     await this.#commits.flush();
-    if (this.#generation !== generation) throw new Error("The group has rebalanced meanwhile.");
+    if (this.#generation !== generation || this.#isLeaving) throw new Error("The group has rebalanced meanwhile.");
   }
 
   /** kafkajs' handler of a batch. What it throws makes kafkajs join again or give up. */
   async #take(payload: EachBatchPayload): Promise<void> {
     const generation = this.#generation;
     if (generation === undefined || this.#isLeaving) return;
-    await generation.placed;
+    this.#sender.use(payload);
+    // From here on: where a partition begins may take long to be found, too.
+    await this.#heartbeat.during(payload.heartbeat, () => this.#takeOf(generation, payload));
+  }
+
+  async #takeOf(generation: Generation, payload: EachBatchPayload): Promise<void> {
+    await unlessAborted(generation.placed, generation.abort.signal);
     const name = partitionName(payload.batch);
     // Of a generation before, which did not heed its signal.
     await this.#underWay.get(name)?.done;
     if (generation.failure !== undefined) throw generation.failure;
     if (this.#isOver(generation) || payload.isStale() || this.#isLeaving) return;
-    this.#beatWhileUnderWay(generation, payload.heartbeat);
     const done = this.#handOn(generation, payload).finally(() => {
       this.#underWay.delete(name);
-      this.#fetchedAtMs = this.#options.now();
+      this.#silence.heard();
     });
     this.#underWay.set(name, { done, sinceMs: this.#options.now() });
     await unlessAborted(done, generation.abort.signal);
@@ -282,19 +291,10 @@ export class GroupSession {
     return this.#generation !== generation || generation.abort.signal.aborted;
   }
 
-  /** kafkajs beats only between batches, and the store may be away for longer than a session lasts. */
-  #beatWhileUnderWay(generation: Generation, heartbeat: () => Promise<void>): void {
-    this.#heartbeat ??= setInterval(() => {
-      if (this.#underWay.size === 0) {
-        clearInterval(this.#heartbeat);
-        this.#heartbeat = undefined;
-        return;
-      }
-      heartbeat().catch((error) => {
-        if (!isRebalance(error) || generation.failure !== undefined) return;
-        generation.failure = error;
-        this.#graceTimer = setTimeout(() => generation.abort.abort(), GRACE_MS);
-      });
-    }, HEARTBEAT_MS);
+  /** The batches under way may end; then kafkajs is told why it has to join again. */
+  #regroup(generation: Generation, error: unknown): void {
+    if (generation.failure !== undefined) return;
+    generation.failure = error;
+    this.#graceTimer = setTimeout(() => generation.abort.abort(), GRACE_MS);
   }
 }

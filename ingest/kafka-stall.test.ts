@@ -27,6 +27,15 @@ test("a partition that stands still while it has records is a stall, once", asyn
   expect(await watch(session(8n, 1), 10_500)).toMatch(/stands at 8/);
 });
 
+test("several partitions that stand still are one stall, not one after the other", async () => {
+  const watch = createStallWatch(STALL_MS);
+  const lag = async () => [3, 4].map((partition) => ({ topic: "orders", partition, position: 7n, messages: 2 }));
+  const standing = { ...session(7n, 2), lag };
+  expect(await watch(standing, 0)).toBeUndefined();
+  expect(await watch(standing, 1_000)).toMatch(/^orders\[3\] stands at 7 .*, and 1 more partitions stand still$/);
+  for (const nowMs of [1_500, 3_000, 9_000]) expect(await watch(standing, nowMs)).toBeUndefined();
+});
+
 test("progress, an end that is reached, and a slow store are no stall", async () => {
   const watch = createStallWatch(STALL_MS);
   for (let i = 0; i < 10; i++) expect(await watch(session(BigInt(i), 5), 600 * i)).toBeUndefined();

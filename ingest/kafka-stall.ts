@@ -20,8 +20,8 @@ export type WatchedSession = Pick<GroupSession, "silentMs" | "busyMs" | "lag">;
 export type StallWatch = (session: WatchedSession, nowMs: number) => Promise<string | undefined>;
 
 /**
- * A watch for one consumer and all its memberships. A partition that stands at the same offset after joining anew is
- * left alone: an open transaction or a compacted end holds it, and joining does not help.
+ * A watch for one consumer and all its memberships. Partitions that stand at the same offset after joining anew are left
+ * alone, all of them after one try: something else holds them, such as a compacted end, and joining does not help.
  */
 export function createStallWatch(stallTimeoutMs: number): StallWatch {
   const stood = new Map<string, { readonly position: bigint; readonly sinceMs: number }>();
@@ -36,6 +36,8 @@ export function createStallWatch(stallTimeoutMs: number): StallWatch {
       stood.clear();
       return undefined;
     }
+    const stalls: string[] = [];
+    const standing = new Map<string, bigint>();
     for (const { topic, partition, messages, position } of (await within(session.lag(), LOOK_TIMEOUT_MS)) ?? []) {
       const name = partitionName({ topic, partition });
       const before = stood.get(name);
@@ -43,11 +45,17 @@ export function createStallWatch(stallTimeoutMs: number): StallWatch {
         stood.set(name, { position, sinceMs: nowMs });
         continue;
       }
+      standing.set(name, position);
       if (nowMs - before.sinceMs < stallTimeoutMs || triedAt.get(name) === position) continue;
-      triedAt.set(name, position);
-      stood.clear();
-      return `${name} stands at ${position} with ${messages} records to come`;
+      stalls.push(`${name} stands at ${position} with ${messages} records to come`);
     }
-    return undefined;
+    if (stalls.length === 0) return undefined;
+    for (const [name, position] of standing) triedAt.set(name, position);
+    stood.clear();
+    return oneSentence(stalls);
   };
+}
+
+function oneSentence([first, ...others]: readonly string[]): string | undefined {
+  return others.length === 0 ? first : `${first}, and ${others.length} more partitions stand still`;
 }

@@ -2,7 +2,7 @@
  * What a schema can say of a value beyond its bytes: that a number is a time of some unit, or bytes are a decimal.
  * Avro calls these logical types; Kafka Connect and Debezium give them names of their own, in Avro and in JSON alike.
  *
- * A value that is one becomes an EventTime or a Decimal, so that it keeps its meaning and every digit until the view
+ * A value that is one becomes an EventTime, a TimeOfDay or a Decimal, so that it keeps its meaning and every digit until the view
  * says what it wants. So a topic is parsed once, whatever the zones and types of the views that read it.
  *
  * https://avro.apache.org/docs/1.12.0/specification/#logical-types,
@@ -22,6 +22,16 @@ export class EventTime {
   constructor(us: number | bigint, isLocal: boolean) {
     this.us = us;
     this.isLocal = isLocal;
+  }
+}
+
+/** A time on no day: it counts from a midnight, so it is no timestamp, but its number may be a feature. */
+export class TimeOfDay {
+  /** In the unit of its schema. */
+  readonly count: number | bigint;
+
+  constructor(count: number | bigint) {
+    this.count = count;
   }
 }
 
@@ -90,6 +100,9 @@ function time(unit: TimestampUnit, isLocal: boolean): ReadLogical {
 const day: ReadLogical = (value) =>
   typeof value === "number" && Number.isSafeInteger(value) ? time("s", true)(value * DAY_SECONDS) : value;
 
+const timeOfDay: ReadLogical = (value) =>
+  typeof value === "number" || typeof value === "bigint" ? new TimeOfDay(value) : value;
+
 const LOGICAL: Readonly<Record<string, ReadLogical>> = {
   "timestamp-millis": time("ms", false),
   "timestamp-micros": time("us", false),
@@ -98,13 +111,19 @@ const LOGICAL: Readonly<Record<string, ReadLogical>> = {
   "local-timestamp-micros": time("us", true),
   "local-timestamp-nanos": time("ns", true),
   date: day,
+  "time-millis": timeOfDay,
+  "time-micros": timeOfDay,
   "org.apache.kafka.connect.data.Timestamp": time("ms", false),
   "org.apache.kafka.connect.data.Date": day,
+  "org.apache.kafka.connect.data.Time": timeOfDay,
   // Debezium's numbers are of columns without a zone; those with one come as text.
   "io.debezium.time.Timestamp": time("ms", true),
   "io.debezium.time.MicroTimestamp": time("us", true),
   "io.debezium.time.NanoTimestamp": time("ns", true),
   "io.debezium.time.Date": day,
+  "io.debezium.time.Time": timeOfDay,
+  "io.debezium.time.MicroTime": timeOfDay,
+  "io.debezium.time.NanoTime": timeOfDay,
   "io.debezium.data.VariableScaleDecimal": (value) => {
     const { scale, value: unscaled } = (value ?? {}) as { readonly scale?: unknown; readonly value?: unknown };
     return typeof scale === "number" ? decimalOf(unscaled, scale) : value;

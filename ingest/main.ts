@@ -20,8 +20,9 @@ import { compileTopicDecoder } from "./decode.ts";
 import { gatherWrites } from "./gathered-writes.ts";
 import type { KafkaConnection } from "./kafka-client.ts";
 import { openProducer, type StreamProducer } from "./kafka-producer.ts";
-import { createPartitionLoad, type PartitionLoad } from "./partition-load.ts";
+import { createPartitionLoad } from "./partition-load.ts";
 import { checkIngestReadiness } from "./readiness.ts";
+import { RefusedBatches } from "./refused-batches.ts";
 import { type ReplayReport, replayDeadLetters } from "./replay.ts";
 import { openSchemaRegistry } from "./schema-registry.ts";
 import { StoreHistory } from "./store-history.ts";
@@ -78,7 +79,7 @@ export async function replay(config: Config, { views }: IngestRequest, signal: A
       ensureTopic: (topic, likeTopic) => producer.ensureTopic(topic, likeTopic),
       openConsumer: (topics, onBatch) =>
         openConsumer({
-          ...consumerOptions(config, connection, now),
+          ...consumerOptions(config, connection),
           // A group of its own that has committed nothing; Kafka forgets it when its offsets' retention is over.
           groupId: `${consumerGroup(config, views)}-dlq-${new Date(now()).toISOString()}`,
           topics,
@@ -151,12 +152,14 @@ interface Parts extends OpenedStreams {
 async function start(parts: Parts): Promise<Ingester> {
   const { config, plan, telemetry, group } = parts;
   const ending = ended();
-  const { consumer, state, history } = openStream(parts, ending.end);
+  const stream = openStream(parts, ending.end);
+  const { consumer, state, history } = stream;
   let health: HealthServer;
   try {
-    health = await openHealth(parts, consumer, state);
+    health = await openHealth(parts, stream);
   } catch (thrown) {
     await consumer.close();
+    await history.close();
     throw thrown;
   }
   const poll = () => {
@@ -168,6 +171,7 @@ async function start(parts: Parts): Promise<Ingester> {
   const close = async () => {
     clearInterval(polling);
     await consumer.close();
+    await history.close();
     await health.close();
     await parts.close();
     telemetry.stop();
@@ -185,6 +189,7 @@ async function start(parts: Parts): Promise<Ingester> {
 
 interface Stream {
   readonly consumer: StreamConsumer;
+  readonly refused: RefusedBatches;
   readonly state: StreamState;
   readonly history: StoreHistory;
 }
@@ -199,16 +204,21 @@ function openStream({ config, plan, store, producer, connection, now, group }: P
     maxFutureMs: config.maxFuture,
     now,
     onApplied: (topic, partition, records) => {
-      history.applied(topic, partition, records[0]!.timestampMs);
+      history.applied(topic, partition, records[0]!.offset, records.at(-1)!.offset + 1n);
       state.applied(topic, partition, records.at(-1)!.timestampMs);
     },
   });
+  const refused = new RefusedBatches({ now, onLasting: end });
+  const watched = refused.watched(load);
   const consumer = openConsumer({
-    ...consumerOptions(config, connection, now),
+    ...consumerOptions(config, connection),
     groupId: group,
     topics: [...plan.topics.keys()],
     startFrom: startFrom(config.ingestStart),
-    onBatch: stopping(load, end),
+    onBatch: (batch, signal) => {
+      state.begun(batch.topic, batch.partition, batch.records[0]!.timestampMs);
+      return watched(batch, signal);
+    },
   });
   consumer.ended.catch(end);
   const state = new StreamState(consumer, now);
@@ -217,21 +227,22 @@ function openStream({ config, plan, store, producer, connection, now, group }: P
     groupId: group,
     consumer,
     replayMs: config.ingestReplay,
-    now,
+    now: monotonicMs,
     onChange: () => plan.forgetOrigins(),
   });
-  return { consumer, state, history };
+  return { consumer, refused, state, history };
 }
 
 function openHealth(
   { config, store, group, registry, telemetry }: Parts,
-  consumer: StreamConsumer,
-  state: StreamState,
+  { consumer, refused, state }: Stream,
 ): Promise<HealthServer> {
   return openHealthServer({
     host: config.healthHost,
     port: config.healthPort,
-    readiness: () => checkIngestReadiness({ store, consumer, group, registryFingerprint: registry.fingerprint }),
+    portSetting: "HEADGATE_HEALTH_PORT",
+    readiness: () =>
+      checkIngestReadiness({ store, consumer, refused, group, registryFingerprint: registry.fingerprint }),
     metricsText: async () => {
       await state.publish(true);
       return telemetry.metricsText();
@@ -252,35 +263,23 @@ function ended(): { readonly ended: Promise<void>; readonly end: End } {
   return { ended, end };
 }
 
-/** What trying again can't mend ends the ingester; the batch stays uncommitted. */
-function stopping(load: PartitionLoad, end: End): PartitionLoad {
-  return async (batch, signal) => {
-    try {
-      await load(batch, signal);
-    } catch (cause) {
-      if (cause instanceof HeadgateError && ENDS.has(cause.code)) end(cause);
-      throw cause;
-    }
-  };
-}
-
-const ENDS: ReadonlySet<string> = new Set(["TOO_MANY_DEAD_LETTERS", "STREAM_DENIED"]);
-
 /** The store or Kafka being away is told where it hinders the stream; the next check makes up for this one. */
 function tellUnchecked(telemetry: Telemetry, cause: unknown): void {
   if (cause instanceof HeadgateError && cause.retriable) return;
   telemetry.log("error", "whether the online store lost writes could not be checked", { reason: reasonOf(cause) });
 }
 
+/** For lengths of time: the wall clock may be set. */
+const monotonicMs = () => performance.now();
+
 function consumerOptions(
   config: Config,
   connection: KafkaConnection,
-  now: () => number,
 ): Pick<ConsumerOptions, "connection" | "maxInFlightBytes" | "stallTimeoutMs" | "now"> {
   return {
     connection,
     maxInFlightBytes: config.ingestMaxInFlightBytes,
     stallTimeoutMs: config.ingestStallTimeout,
-    now,
+    now: monotonicMs,
   };
 }

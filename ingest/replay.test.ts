@@ -38,7 +38,7 @@ function consumerOf(batches: readonly StreamBatch[], onBatch: OnBatch): StreamCo
   const consumer: StreamConsumer = {
     state: () => ({ connected: true, assignments, rebalances: 0, problem: undefined }),
     lag: async () => assignments.map((one) => ({ ...one, messages: left.get(one.partition)! })),
-    rewind: async () => {},
+    rewind: async () => [],
     ended: new Promise(() => {}),
     close: async () => {
       closing.abort();
@@ -106,6 +106,19 @@ test("what is still bad stays, is counted and told with samples", async () => {
   ]);
   expect(report.samples[1]!.reason).toMatch(/^feature view "means": "mean" is "half"/);
   expect(report.samples[2]!.reason).toBe('feature view "gone": the topic is no stream of its any more');
+});
+
+test("a letter that was cut is never taken, even where what is left of it can be read", async () => {
+  const whole = letter(order(1, 5), 0);
+  const cut = { ...whole, headers: [...whole.headers, ["headgate-value-cut", Buffer.from("2000000")] as const] };
+  const { report, store } = await replayOf([batchOf([cut], 0, DLQ)]);
+  expect([await storedOffset(store, "totals", 1), report.remaining]).toEqual([undefined, 1]);
+  expect(report.samples).toEqual([
+    {
+      record: "orders[2]@5",
+      reason: expect.stringMatching(/^the letter was cut, .* 2000000 bytes, is in its own topic/),
+    },
+  ]);
 });
 
 test("of letters for other views than those asked for none counts as bad", async () => {

@@ -186,6 +186,8 @@ class Replay {
     if (letter === undefined || letter.topic !== planned.topic) {
       return { reason: `its headers do not say that it is a dead letter of topic "${planned.topic}"` };
     }
+    const record = recordName(letter.topic, letter.partition, letter.record.offset);
+    if (letter.cutFromBytes !== undefined) return { record, reason: cutReason(letter.cutFromBytes) };
     const { views: wanted } = this.#options;
     const views = new Set(letter.refusals.map(({ view }) => view).filter((view) => wanted?.has(view) ?? true));
     const refusals = [
@@ -193,8 +195,7 @@ class Replay {
       ...[...views].filter((view) => !planned.views.includes(view)).map((view) => ({ view, reason: NOT_READ })),
     ];
     if (refusals.length === 0) return undefined;
-    const { topic, partition, record } = letter;
-    return { record: recordName(topic, partition, record.offset), reason: refusals.map(sentenceOf).join("; ") };
+    return { record, reason: refusals.map(sentenceOf).join("; ") };
   }
 
   #add(counts: ReadonlyMap<string, RowCounts>): void {
@@ -206,6 +207,11 @@ class Replay {
 }
 
 const NOT_READ = "the topic is no stream of its any more";
+
+/** A part of a value must not become a row, whether or not it can be read. */
+function cutReason(bytes: number): string {
+  return `the letter was cut, since Kafka took no larger one: the record, with a value of ${bytes} bytes, is in its own topic for as long as that keeps it`;
+}
 
 function sentenceOf({ view, reason }: { readonly view: string; readonly reason: string }): string {
   return `feature view "${view}": ${reason.replace(/\.$/, "")}`;

@@ -1,29 +1,32 @@
 /**
  * Going back after the store may have lost acknowledged writes: a Redis failover takes the last of them with it, while
  * Kafka has committed their offsets. When the store's history changes, every partition is read again from where it was
- * `replayMs` before; what is there already changes nothing.
+ * `replayMs` before the history was last seen unchanged.
  *
- * "Where it was" is a place in the stream, not a time in it: an ingester with a backlog writes records of last night.
- * So for each partition it is marked now and then which record was being applied, and a partition's place `replayMs` ago
- * and the history that its rows are in are kept in the store's control records. By them whoever has the partition next
- * notices a failover that happened while no ingester ran, or in the middle of a rebalance.
+ * "Where it was" is an offset, not a time: an ingester with a backlog writes records of last night, and no partition is
+ * to go back further because another does. So for each partition it is marked now and then below which offset all is in
+ * the store, and a partition's place `replayMs` ago and the history that its rows are in are kept in the store's control
+ * records. By them whoever has the partition next notices a failover that happened while no ingester ran, or in the
+ * middle of a rebalance.
+ *
+ * The invariant: what lies below a partition's place was acknowledged at least `replayMs` before its history was last
+ * confirmed. Where not that much is known the place is further back, never further on.
  */
 
 import { channel } from "node:diagnostics_channel";
-import { type OnlineStore, sameBytes } from "../features/store/online-store.ts";
+import type { OnlineStore } from "../features/store/online-store.ts";
 import type { StreamConsumer } from "./consumer.ts";
+import { type PartitionOffset, partitionName, type TopicPartition } from "./kafka-offsets.ts";
+import { PlaceMarks } from "./place-marks.ts";
+import { type PlaceRecord, readPlaceRecord, writePlaceRecord } from "./place-record.ts";
 
-/** Marks that a partition keeps; a rewind goes back by up to one part of so many too far. */
-const MARKS = 64;
-/** Of `replayMs`, how much a partition may come on before its place is recorded anew. */
+/** Of `replayMs`, how long a partition may come on before its place is recorded anew. */
 const RECORDED_SHARE = 0.1;
 
 /** Published on "headgate:ingest-rewind". */
 export interface IngestRewind {
-  /** Partitions whose rows may have been lost. */
-  readonly partitions: number;
-  /** All partitions are read again from the first record at or after it, epoch ms. */
-  readonly timestampMs: number;
+  /** Partitions whose rows may have been lost, each with the offset from which it is read again. */
+  readonly places: readonly PartitionOffset[];
 }
 
 /** What is needed to notice and to go back. */
@@ -33,25 +36,20 @@ export interface StoreHistoryOptions {
   readonly consumer: Pick<StreamConsumer, "state" | "rewind">;
   /** How long before the change of history a write may have been lost, ms. */
   readonly replayMs: number;
-  /** Epoch ms. */
+  /** Monotonic, ms. */
   readonly now: () => number;
   /** Called when writes may have been lost, before anything is read again. */
   readonly onChange?: () => void;
 }
 
-/** Which record was being applied at a time. */
-interface Mark {
-  readonly appliedAtMs: number;
-  readonly timestampMs: number;
-}
-
-interface PartitionPlace {
-  readonly record: string;
-  readonly recorded: Uint8Array | undefined;
+/** What is known of a partition that is assigned here. */
+interface Place {
+  readonly of: TopicPartition;
+  readonly record: PlaceRecord;
+  /** When it was recorded here; −∞ when somebody else did. */
+  readonly recordedAtMs: number;
   /** The history that the partition's rows are in. */
   readonly history: string;
-  /** What `recorded` says; undefined where it says nothing. */
-  readonly recordedFromMs: number | undefined;
 }
 
 const rewindChannel = channel("headgate:ingest-rewind");
@@ -59,114 +57,125 @@ const rewindChannel = channel("headgate:ingest-rewind");
 /** Watches a store's history for the partitions that a consumer has. */
 export class StoreHistory {
   readonly #options: StoreHistoryOptions;
-  readonly #places = new Map<string, PartitionPlace>();
-  /** By partition, oldest first; the first alone may be older than replayMs. */
-  readonly #marks = new Map<string, readonly Mark[]>();
+  readonly #places = new Map<string, Place>();
+  readonly #marks = new Map<string, PlaceMarks>();
   #known: string | undefined;
+  /** When the store was last asked and said that nothing had changed; all partitions had been brought up to that. */
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #checking: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(options: StoreHistoryOptions) {
     this.#options = options;
   }
 
-  /** Marks that the partition's record of this timestamp is in the store. */
-  applied(topic: string, partition: number, timestampMs: number): void {
-    const name = `${topic}/${partition}`;
-    const { now, replayMs } = this.#options;
-    const nowMs = now();
-    const before = this.#marks.get(name) ?? [];
-    const last = before.at(-1);
-    if (last !== undefined && nowMs - last.appliedAtMs < replayMs / MARKS) return;
-    const marks = [...before, { appliedAtMs: nowMs, timestampMs }];
-    const firstNeeded = marks.findLastIndex(({ appliedAtMs }) => appliedAtMs <= nowMs - replayMs);
-    this.#marks.set(name, marks.slice(Math.max(firstNeeded, 0)));
+  /** Marks that a partition's records from the first offset to below the next are in the store. */
+  applied(topic: string, partition: number, firstOffset: bigint, nextOffset: bigint): void {
+    const name = partitionName({ topic, partition });
+    const known = this.#marks.get(name);
+    const marks = known ?? new PlaceMarks(firstOffset, this.#options.replayMs);
+    marks.applied(firstOffset, nextOffset, this.#options.now(), this.#goBackToMs());
+    if (known !== undefined) return;
+    this.#marks.set(name, marks);
+    // Until its place is recorded, whoever comes next would not know that there was anything. What can't be done now
+    // the next check does, and tells of it.
+    if (!this.#places.has(name)) this.check().catch(() => {});
   }
 
   /**
    * Looks whether the store may have lost writes since it was last asked and, if so, goes back. To be called when an
    * ingester starts and every some seconds; calls while one is under way join it. Rejects with STORE_UNREACHABLE, or
-   * STREAM_UNREACHABLE when it could not go back; the next call does what this one could not.
+   * STREAM_UNREACHABLE and STREAM_DENIED when it could not go back; the next call does what this one could not.
    */
-  check(): Promise<void> {
+  async check(): Promise<void> {
+    if (this.#isClosed) return;
     this.#checking ??= this.#check().finally(() => {
       this.#checking = undefined;
     });
-    return this.#checking;
+    await this.#checking;
+  }
+
+  /** Checks no more and waits for the one under way: then the store can be closed, after the consumer. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#checking?.catch(() => {});
+  }
+
+  /** What was acknowledged before it outlives a change of history that is noticed now. */
+  #goBackToMs(): number {
+    return this.#confirmedAtMs - this.#options.replayMs;
   }
 
   async #check(): Promise<void> {
+    // Before the store is asked: it may change right after it has answered.
+    const askedAtMs = this.#options.now();
     const history = await this.#options.store.history();
     this.#known ??= history;
-    await this.#followAssignments();
-    const lost = [...this.#places].filter(([, place]) => place.history !== history);
-    if (lost.length > 0) await this.#rewind(lost, history);
+    await this.#followAssignments(this.#known);
+    const lost = [...this.#places.values()].filter((place) => place.history !== history);
+    if (lost.length > 0) await this.#goBack(lost, history);
     this.#known = history;
+    if ([...this.#places.values()].every((place) => place.history === history)) this.#confirmedAtMs = askedAtMs;
     for (const [name, place] of this.#places) await this.#record(name, place);
   }
 
   /** Learns of partitions that are new here, and forgets those that are another's now. */
-  async #followAssignments(): Promise<void> {
+  async #followAssignments(known: string): Promise<void> {
     const { consumer, groupId, store } = this.#options;
-    const assigned = new Map(
-      consumer.state().assignments.map(({ topic, partition }) => [`${topic}/${partition}`, { topic, partition }]),
-    );
-    for (const known of [this.#places, this.#marks]) {
-      for (const name of known.keys()) if (!assigned.has(name)) known.delete(name);
+    const assigned = new Map(consumer.state().assignments.map((one) => [partitionName(one), one]));
+    for (const kept of [this.#places, this.#marks]) {
+      for (const name of kept.keys()) if (!assigned.has(name)) kept.delete(name);
     }
-    for (const name of assigned.keys()) {
+    for (const [name, of] of assigned) {
       if (this.#places.has(name)) continue;
-      const record = `ingest/${groupId}/${name}`;
-      const recorded = await store.control.get(record);
-      const { history = this.#known!, fromMs } = parse(recorded);
-      this.#places.set(name, { record, recorded, history, recordedFromMs: fromMs });
+      const record = await readPlaceRecord(store.control, groupId, of);
+      const history = record.history ?? known;
+      this.#places.set(name, { of, record, recordedAtMs: Number.NEGATIVE_INFINITY, history });
     }
   }
 
-  async #rewind(lost: readonly (readonly [string, PartitionPlace])[], history: string): Promise<void> {
+  async #goBack(lost: readonly Place[], history: string): Promise<void> {
     const { consumer, onChange } = this.#options;
-    const { now, replayMs } = this.#options;
-    const timestampMs = Math.min(...lost.map(([name, place]) => this.#fromMs(name, place) ?? now() - replayMs));
     onChange?.();
-    await consumer.rewind(timestampMs);
-    for (const [name] of lost) this.#places.set(name, { ...this.#places.get(name)!, history });
-    if (rewindChannel.hasSubscribers) {
-      rewindChannel.publish({ partitions: lost.length, timestampMs } satisfies IngestRewind);
+    const places = lost.flatMap((place) => {
+      const offset = this.#offsetOf(place);
+      return offset === undefined ? [] : [{ ...place.of, offset }];
+    });
+    const gone = places.length === 0 ? [] : await consumer.rewind(places);
+    const done = new Map(gone.map((one) => [partitionName(one), one]));
+    for (const place of lost) {
+      const name = partitionName(place.of);
+      const to = done.get(name);
+      // Not ours any more, or not committed: who has it looks again. Of what was never applied nothing is lost.
+      if (to === undefined && this.#offsetOf(place) !== undefined) continue;
+      this.#places.set(name, { ...place, history });
+      if (to !== undefined) this.#marks.set(name, new PlaceMarks(to.offset, this.#options.replayMs));
+    }
+    if (gone.length > 0 && rewindChannel.hasSubscribers) {
+      rewindChannel.publish({ places: gone } satisfies IngestRewind);
     }
   }
 
-  /** The timestamp of the record that was being applied `replayMs` ago; undefined where nothing is known to have been. */
-  #fromMs(name: string, { recordedFromMs }: PartitionPlace): number | undefined {
-    const { now, replayMs } = this.#options;
-    const agoMs = now() - replayMs;
-    const marks = this.#marks.get(name) ?? [];
-    const mark = marks.findLast(({ appliedAtMs }) => appliedAtMs <= agoMs);
-    if (mark !== undefined) return mark.timestampMs;
-    if (recordedFromMs !== undefined) return recordedFromMs;
-    // What was applied before this process had the partition left no trace: go back as far in the stream's own time.
-    return marks[0] === undefined ? undefined : marks[0].timestampMs - replayMs;
+  /** A partition's place; undefined where nothing is known to have been applied. */
+  #offsetOf({ of, record }: Place): bigint | undefined {
+    const marks = this.#marks.get(partitionName(of));
+    if (marks === undefined) return record.offset;
+    const { offset, isFirst } = marks.at(this.#goBackToMs());
+    // What was applied before this process had the partition left no mark here.
+    return isFirst && record.offset !== undefined && record.offset < offset ? record.offset : offset;
   }
 
   /** Records a partition's place and history when they have changed. One that is another's by now records it there. */
-  async #record(name: string, place: PartitionPlace): Promise<void> {
+  async #record(name: string, place: Place): Promise<void> {
     const { store, replayMs } = this.#options;
-    const fromMs = this.#fromMs(name, place);
-    const isSame = parse(place.recorded).history === place.history;
-    const comeOnMs = Math.abs((fromMs ?? 0) - (place.recordedFromMs ?? Number.POSITIVE_INFINITY));
-    if (isSame && (fromMs === undefined || comeOnMs < replayMs * RECORDED_SHARE)) return;
-    const next = Buffer.from(JSON.stringify({ history: place.history, from_ms: fromMs }));
-    const isRecorded = await store.control.compareAndSet(place.record, place.recorded, next);
-    const current = this.#places.get(name);
-    if (current === undefined || !sameBytes(current.recorded, place.recorded)) return;
-    if (isRecorded) this.#places.set(name, { ...current, recorded: next, recordedFromMs: fromMs });
-    else this.#places.delete(name);
+    const { record, history, recordedAtMs } = place;
+    const offset = this.#offsetOf(place);
+    const isFresh = this.#options.now() - recordedAtMs < replayMs * RECORDED_SHARE;
+    const isBack = offset !== undefined && record.offset !== undefined && offset < record.offset;
+    if (record.history === history && (offset === record.offset || (isFresh && !isBack))) return;
+    const written = await writePlaceRecord(store.control, record, { history, offset });
+    if (this.#places.get(name) !== place) return;
+    if (written === undefined) this.#places.delete(name);
+    else this.#places.set(name, { ...place, record: written, recordedAtMs: this.#options.now() });
   }
-}
-
-function parse(record: Uint8Array | undefined): { readonly history?: string; readonly fromMs?: number | undefined } {
-  if (record === undefined) return {};
-  const { history, from_ms: fromMs } = JSON.parse(Buffer.from(record).toString("utf8")) as {
-    readonly history: string;
-    readonly from_ms?: number;
-  };
-  return { history, fromMs };
 }

@@ -33,6 +33,16 @@ test("without brokers the setting is named", () => {
   );
 });
 
+test.each([
+  ["a user without a mechanism", { kafkaUsername: "alice" }, /^kafkaUsername is set, but kafkaSaslMechanism is "none"/],
+  ["a password without one", { kafkaPassword: "secret" }, /^kafkaPassword is set, but kafkaSaslMechanism is "none"/],
+  ["a mechanism without a user", { kafkaSaslMechanism: "plain" }, /^kafkaSaslMechanism is "plain", but kafkaUsername/],
+] as const)("%s is half a login and refused", (_, half, sentence) => {
+  expect(() => kafkaConnection({ ...settings, ...half })).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", message: expect.stringMatching(sentence) }),
+  );
+});
+
 test("views that are ingested by themselves have a group of theirs", () => {
   expect(consumerGroup(settings, undefined)).toBe("headgate-shop");
   expect(consumerGroup({ ...settings, kafkaGroup: "mine" }, undefined)).toBe("mine");

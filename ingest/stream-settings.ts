@@ -21,7 +21,7 @@ export interface StreamSettings {
   readonly kafkaPassword: string;
 }
 
-/** Where Kafka is. Throws CONFIG_INVALID when no setting says so. */
+/** Where Kafka is. Throws CONFIG_INVALID when no setting says so, and for a login that is half given. */
 export function kafkaConnection(settings: StreamSettings): KafkaConnection {
   const { kafkaBrokers, kafkaTls, kafkaSaslMechanism: mechanism, project, projectDirectory } = settings;
   if (kafkaBrokers === "") {
@@ -30,6 +30,7 @@ export function kafkaConnection(settings: StreamSettings): KafkaConnection {
       `kafkaBrokers is not set. Say where Kafka is: kafkaBrokers: "host:9092" in headgate.config.ts, or HEADGATE_KAFKA_BROKERS.`,
     );
   }
+  checkLogin(settings);
   return Object.freeze({
     brokers: kafkaBrokers.split(",").map((broker) => broker.trim()),
     clientId: `headgate-${project}`,
@@ -39,6 +40,21 @@ export function kafkaConnection(settings: StreamSettings): KafkaConnection {
         ? undefined
         : { mechanism, username: settings.kafkaUsername, password: settings.kafkaPassword },
   });
+}
+
+/** A login that is not sent, or one without a name, would be refused by Kafka with other words. */
+function checkLogin({ kafkaSaslMechanism: mechanism, kafkaUsername, kafkaPassword }: StreamSettings): void {
+  if (mechanism === "none" && (kafkaUsername !== "" || kafkaPassword !== "")) {
+    const given = kafkaUsername === "" ? "kafkaPassword" : "kafkaUsername";
+    throw new HeadgateError(
+      "CONFIG_INVALID",
+      `${given} is set, but kafkaSaslMechanism is "none", so nobody logs in. Set it to plain, scram-sha-256 or scram-sha-512, or take the login out.`,
+    );
+  }
+  if (mechanism !== "none" && kafkaUsername === "") {
+    const detail = `kafkaSaslMechanism is "${mechanism}", but kafkaUsername is not set. Set HEADGATE_KAFKA_USERNAME and HEADGATE_KAFKA_PASSWORD.`;
+    throw new HeadgateError("CONFIG_INVALID", detail);
+  }
 }
 
 /**

@@ -1,13 +1,12 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
-import { openMemoryStore } from "../features/store/memory.ts";
 import type { ConsumerState, PartitionLag } from "./consumer.ts";
-import { checkIngestReadiness } from "./readiness.ts";
 import { type IngestState, StreamState } from "./stream-state.ts";
 
 const NOW_MS = 1_000_000;
-const connected: ConsumerState = { connected: true, assignments: [], rebalances: 2, problem: undefined };
+const assignments = [0, 1, 2].map((partition) => ({ topic: "orders", partition }));
+const connected: ConsumerState = { connected: true, assignments, rebalances: 2, problem: undefined };
 
 async function published(state: StreamState, withLag: boolean): Promise<IngestState> {
   const told: IngestState[] = [];
@@ -37,28 +36,25 @@ test("brokers that can't be asked for the lag hinder no scrape", async () => {
   expect((await published(state, true)).lags).toBeUndefined();
 });
 
-test("it is ready while it is a member without a problem and the store answers in time", async () => {
-  const store = openMemoryStore();
-  const problem = new HeadgateError("STREAM_UNREACHABLE", "No broker answers.");
-  const check = (state: ConsumerState, ping: () => Promise<void> = () => store.ping()) =>
-    checkIngestReadiness({
-      store: { address: "memory:", ping },
-      consumer: { state: () => state },
-      group: "headgate-shop",
-      registryFingerprint: "f00d",
-      pingTimeoutMs: 1,
-    });
-  expect(await check(connected)).toMatchObject({
-    ready: true,
-    body: { status: "ready", registry_fingerprint: "f00d" },
-  });
-  expect(await check({ ...connected, connected: false, problem })).toMatchObject({
-    ready: false,
-    body: { kafka: { group: "headgate-shop", connected: false, problem: "No broker answers." } },
-  });
-  expect(await check(connected, () => Promise.reject(new Error("gone")))).toMatchObject({
-    ready: false,
-    body: { online_store: { problem: "gone" } },
-  });
-  expect((await check(connected, () => new Promise(() => {}))).ready).toBe(false);
+test("brokers that say nothing hold up no scrape", async () => {
+  const lag = () => new Promise<never>(() => {});
+  const state = new StreamState({ state: () => connected, lag }, () => NOW_MS, 1);
+  expect((await published(state, true)).lags).toBeUndefined();
+});
+
+test("until a record is in the store the lag in time is the age of the first that is taken up", async () => {
+  let assignments = [{ topic: "orders", partition: 0 }];
+  const lag = async (): Promise<PartitionLag[]> => [{ topic: "orders", partition: 0, messages: 5 }];
+  const state = new StreamState({ state: () => ({ ...connected, assignments }), lag }, () => NOW_MS);
+  const seconds = async () => (await published(state, true)).lags?.[0]?.seconds;
+  state.begun("orders", 0, NOW_MS - 60_000);
+  expect(await seconds()).toBe(60);
+  state.applied("orders", 0, NOW_MS - 30_000);
+  state.begun("orders", 0, NOW_MS - 29_000);
+  expect(await seconds()).toBe(30);
+  // What it had come to before it went to another ingester says nothing when it is back.
+  assignments = [];
+  await published(state, false);
+  assignments = [{ topic: "orders", partition: 0 }];
+  expect(await seconds()).toBeUndefined();
 });

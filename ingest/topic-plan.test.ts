@@ -41,6 +41,14 @@ test("a view without a stream is refused by name, and a project that has none", 
   );
 });
 
+test("a topic whose dead letters could have no topic is refused", () => {
+  const longest = "t".repeat(245);
+  expect([...chooseStreams(registryOf(view("a", longest)), undefined).keys()]).toEqual([longest]);
+  expect(() => chooseStreams(registryOf(view("a", `${longest}t`)), undefined)).toThrow(
+    expect.objectContaining({ code: "DEFINITION_INVALID", message: expect.stringContaining(`Feature view "a" reads`) }),
+  );
+});
+
 test("a partition's origin is recorded at its first batch, and anew when it may have been lost", async () => {
   const memory = openMemoryStore();
   const { plan } = await planOrders(memory);

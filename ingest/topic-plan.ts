@@ -14,6 +14,7 @@ import type { Registry } from "../features/registry.ts";
 import type { KafkaSource } from "../features/source.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
 import { createRowEncoder, encodedView, type RowEncoder, recordOrigin, SOURCE_RANK } from "../features/writer.ts";
+import { deadLetterTopic, isTopicNameTooLong } from "./dead-letter.ts";
 import type { TopicDecoder } from "./decode.ts";
 
 /** A view and the stream that it reads a topic by. */
@@ -52,7 +53,8 @@ export interface TopicPlanOptions {
 
 /**
  * The streams of the views that are named, or of all that have one, by topic. Throws VIEW_NOT_FOUND, and SOURCE_NOT_FOUND
- * for a view without a stream or when there is none at all.
+ * for a view without a stream or when there is none at all, and DEFINITION_INVALID for a topic whose dead letters could
+ * have no topic.
  */
 export function chooseStreams(
   registry: Registry,
@@ -65,12 +67,19 @@ export function chooseStreams(
       throw new HeadgateError("SOURCE_NOT_FOUND", `Feature view "${view.name}" has no stream. ${ADD_STREAM}`);
     }
     for (const source of view.streams) {
+      checkTopicName(view.name, source.topic);
       const subscriptions = streams.get(source.topic) ?? [];
       streams.set(source.topic, [...subscriptions, { view, source }]);
     }
   }
   if (streams.size > 0) return new Map([...streams].sort(([a], [b]) => (a < b ? -1 : 1)));
   throw new HeadgateError("SOURCE_NOT_FOUND", `No feature view has a stream. ${ADD_STREAM}`);
+}
+
+function checkTopicName(view: string, topic: string): void {
+  if (!isTopicNameTooLong(topic)) return;
+  const detail = `Feature view "${view}" reads topic "${topic}", whose dead letters would go to "${deadLetterTopic(topic)}": Kafka takes no names of more than 249 characters. Read a topic with a shorter name.`;
+  throw new HeadgateError("DEFINITION_INVALID", detail);
 }
 
 const ADD_STREAM = `Add stream: kafkaSource({ topic, timestampField }) to what is to be ingested.`;

@@ -4,12 +4,13 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, mkdir, open, rename, rm, stat, utimes } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readdir, realpath, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, posix, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { glob } from "tinyglobby";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError } from "../errors.ts";
+import { denials, isGone, unreadable } from "./local-failure.ts";
+import { type ListingCalls, listLocalPaths } from "./local-listing.ts";
 import {
   changedWhileRead,
   type ListedObject,
@@ -18,7 +19,6 @@ import {
   type PutCondition,
   putConflict,
 } from "./object-version.ts";
-import { compileGlob, isParquetBelow } from "./path.ts";
 
 /** Files looked at together when a folder is listed. */
 const STATS_AT_ONCE = 64;
@@ -27,14 +27,28 @@ const LOCK_STALE_MS = 10_000;
 /** Between two tries to get a lock, ms. */
 const LOCK_PAUSE_MS = 5;
 
+/** What reading asks of the file system; a test gives its own where it needs one that fails. */
+export interface FileCalls extends ListingCalls {
+  readonly open: typeof open;
+}
+
 /** Opens the files that are reachable from a directory. `lockStaleMs`: see LOCK_STALE_MS. */
-export function openLocalFiles(directory: string, lockStaleMs = LOCK_STALE_MS): ObjectStore {
+export function openLocalFiles(
+  directory: string,
+  { lockStaleMs = LOCK_STALE_MS, ...given }: Partial<FileCalls> & { readonly lockStaleMs?: number } = {},
+): ObjectStore {
+  const calls: FileCalls = { readdir, realpath, stat, open, ...given };
   const absolute = (path: string): string => resolve(directory, localPath(path));
   return Object.freeze({
-    list: async (pattern: string) => withVersions(directory, await pathsOf(directory, localPath(pattern))),
-    stat: async (path: string) => statFile(path, absolute(path)),
+    list: async (pattern: string) =>
+      withVersions(calls, directory, await listLocalPaths(calls, directory, localPath(pattern))),
+    stat: async (path: string) => {
+      const version = await versionOf(calls, path, absolute(path));
+      if (version !== undefined) return version;
+      throw new HeadgateError("SOURCE_NOT_FOUND", `${path} is not there or is no file. Check the source's path.`);
+    },
     read: async (path: string, start: number, end: number, etag: string) =>
-      readFileRange(path, absolute(path), [start, end], etag),
+      readFileRange(calls, path, absolute(path), [start, end], etag),
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) =>
       denials(path, () => putFile({ path, absolute: absolute(path), lockStaleMs }, bytes, condition)),
     delete: async (path: string) => denials(path, () => rm(absolute(path), { force: true })),
@@ -46,82 +60,63 @@ function localPath(path: string): string {
   return path.startsWith("file://") ? fileURLToPath(path) : path;
 }
 
-async function withVersions(directory: string, paths: readonly string[]): Promise<readonly ListedObject[]> {
+/** What is gone since it was listed is left out, as if it had gone before. */
+async function withVersions(
+  calls: FileCalls,
+  directory: string,
+  paths: readonly string[],
+): Promise<readonly ListedObject[]> {
   const listed: ListedObject[] = [];
   for (let i = 0; i < paths.length; i += STATS_AT_ONCE) {
-    const versions = paths.slice(i, i + STATS_AT_ONCE).map(async (path) => ({
-      path,
-      version: await statFile(path, resolve(directory, path)),
-    }));
-    listed.push(...(await Promise.all(versions)));
+    const batch = paths.slice(i, i + STATS_AT_ONCE);
+    const versions = await Promise.all(batch.map((path) => versionOf(calls, path, resolve(directory, path))));
+    for (const [j, version] of versions.entries()) if (version !== undefined) listed.push({ path: batch[j]!, version });
   }
   return listed;
 }
 
-async function pathsOf(directory: string, written: string): Promise<readonly string[]> {
-  const path = posix.normalize(written).replace(/(?<=.)\/$/, "");
-  const there = await stat(resolve(directory, path)).catch(() => undefined);
-  if (there?.isFile()) return [path];
-  // "/" is the root's own name, and what is in "." needs no name before it.
-  if (there?.isDirectory()) return filesBelow(directory, path === "." ? "" : path.replace(/\/?$/, "/"), isParquetBelow);
-  const compiled = compileGlob(path);
-  return compiled === undefined ? [] : filesBelow(directory, compiled.head, compiled.matches);
-}
-
-/** The files that match, below a folder whose own name says nothing about them. */
-async function filesBelow(
-  directory: string,
-  head: string,
-  matches: (name: string) => boolean,
-): Promise<readonly string[]> {
-  const leftovers = ["**/_*", "**/_*/**"];
-  const names = await glob("**", { cwd: resolve(directory, head), ignore: leftovers, expandDirectories: false });
-  // By code point, not by locale: the order must be the same on every machine.
-  return names
-    .filter(matches)
-    .map((name) => head + name)
-    .sort();
-}
-
-async function statFile(path: string, absolute: string): Promise<ObjectVersion> {
-  const found = await stat(absolute, { bigint: true }).catch(() => undefined);
-  if (found === undefined || !found.isFile()) {
-    throw new HeadgateError("SOURCE_NOT_FOUND", `${path} is not there or can't be read. Check the source's path.`);
-  }
+/** Undefined where there is no file. */
+async function versionOf(calls: FileCalls, path: string, absolute: string): Promise<ObjectVersion | undefined> {
+  const found = await calls.stat(absolute, { bigint: true }).catch((cause: unknown) => {
+    if (isGone(cause)) return undefined;
+    throw unreadable(path, cause);
+  });
+  if (!found?.isFile()) return undefined;
   return { bytes: Number(found.size), etag: etagOf(found), lastModifiedMs: Number(found.mtimeMs) };
 }
 
 async function readFileRange(
+  calls: FileCalls,
   path: string,
   absolute: string,
   [start, end]: readonly [number, number],
   etag: string,
 ): Promise<ArrayBuffer> {
-  const handle = await open(absolute, "r").catch(() => undefined);
-  if (handle === undefined) throw changedWhileRead(path, "was removed");
+  let handle: FileHandle | undefined;
+  let isSame: boolean;
+  const bytes = new Uint8Array(end - start);
   try {
-    const bytes = await fill(handle, new Uint8Array(end - start), start);
+    handle = await calls.open(absolute, "r");
     // Looked at after the read, so that a file written to in the meantime is caught as well as a replaced one.
-    const same = bytes !== undefined && etagOf(await handle.stat({ bigint: true })) === etag;
-    if (!same) throw changedWhileRead(path, "changed");
-    return bytes.buffer;
+    isSame = (await fill(handle, bytes, start)) && etagOf(await handle.stat({ bigint: true })) === etag;
+  } catch (cause) {
+    throw isGone(cause) ? changedWhileRead(path, "was removed") : unreadable(path, cause);
   } finally {
-    await handle.close();
+    await handle?.close();
   }
+  if (!isSame) throw changedWhileRead(path, "changed");
+  return bytes.buffer;
 }
 
-async function fill(
-  handle: FileHandle,
-  into: Uint8Array<ArrayBuffer>,
-  start: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** False when the file ends before. */
+async function fill(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {
   let filled = 0;
   while (filled < into.length) {
     const { bytesRead } = await handle.read(into, filled, into.length - filled, start + filled);
-    if (bytesRead === 0) return undefined;
+    if (bytesRead === 0) return false;
     filled += bytesRead;
   }
-  return into;
+  return true;
 }
 
 interface Target {
@@ -208,14 +203,4 @@ async function takeLock(lock: string, staleMs: number): Promise<void> {
 
 function etagOf(file: { readonly mtimeNs: bigint; readonly size: bigint }): string {
   return `${file.mtimeNs.toString(36)}-${file.size.toString(36)}`;
-}
-
-/** The rights that a folder lacks, as a sentence. */
-async function denials<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!/^(?:EACCES|EPERM|EROFS)$/.test((cause as NodeJS.ErrnoException).code ?? "")) throw cause;
-    throw new HeadgateError("SOURCE_DENIED", `${path} can't be written: ${reasonOf(cause)}.`, cause);
-  }
 }

@@ -42,5 +42,14 @@ test.each([
 
 test("a folder stands for the Parquet files below it that no writer left behind", () => {
   const names = ["a.parquet", "d/a.parquet", "a.csv", "_a.parquet", "d/.a.parquet", "_tmp/a.parquet"];
+  const partitions = [
+    "_day=1/a.parquet",
+    "d/_x=/y=2/a.parquet",
+    "_a=1.parquet",
+    "_tmp/_x=1/a.parquet",
+    ".x=1/a.parquet",
+  ];
   expect(names.filter(isParquetBelow)).toEqual(["a.parquet", "d/a.parquet"]);
+  expect(partitions.filter(isParquetBelow)).toEqual(partitions.slice(0, 2));
+  expect(compileGlob("_day=*/*.parquet")!.matches("_day=1/a.parquet")).toBe(true);
 });

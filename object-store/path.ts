@@ -50,9 +50,12 @@ export function isParquetBelow(name: string): boolean {
   return name.endsWith(".parquet") && !isLeftover(name);
 }
 
-/** Names that begin with "_" or ".": `_SUCCESS`, `_temporary`, `.part-0.crc`. */
-function isLeftover(name: string): boolean {
-  return /(?:^|\/)[._]/.test(name);
+/**
+ * Whether a name on the path begins with "_" or ".": `_SUCCESS`, `_temporary`, `.part-0.crc`. A folder `_day=1` is a
+ * partition by a column of that name, as for Spark.
+ */
+export function isLeftover(name: string): boolean {
+  return /(?:^|\/)(?:\.|_(?![^/]*=[^/]*\/))/.test(name);
 }
 
 /** A pattern without `{a,b}`: what it stands for, each written out. Braces that hold no comma or have no pair stay. */

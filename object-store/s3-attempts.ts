@@ -54,7 +54,7 @@ export function s3Limits(given: S3Limits = {}): Required<S3Limits> {
 
 /** One try of a request. */
 export interface Attempt {
-  /** Aborts when nothing has come for `stallMs`, and when the requests are closed. */
+  /** Aborts when nothing has come for `stallMs`, and when everything is ended. */
   readonly signal: AbortSignal;
   /** Says that something has come. */
   progress(): void;
@@ -65,10 +65,13 @@ export class StallError extends Error {
   override readonly name = "StallError";
 }
 
-/** Runs requests within their limits until closed. */
+/** Whether a failed request may be tried again, after so many tries. */
+export type MayRetry = (cause: unknown, tried: number) => boolean;
+
+/** Runs requests within their limits until ended. */
 export class S3Attempts {
   readonly #limits: Required<S3Limits>;
-  readonly #closing = new AbortController();
+  readonly #ending = new AbortController();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
@@ -76,23 +79,28 @@ export class S3Attempts {
     this.#limits = limits;
   }
 
-  /** Tries until it succeeds, fails for good or has been tried often enough; rejects with the last try's failure. */
-  async run<T>(tryOnce: (attempt: Attempt) => Promise<T>, mayRetry: (cause: unknown) => boolean): Promise<T> {
+  /**
+   * Tries until it succeeds, fails for good or has been tried often enough; rejects with the last try's failure, or
+   * with what everything was ended for.
+   */
+  async run<T>(tryOnce: (attempt: Attempt) => Promise<T>, mayRetry: MayRetry): Promise<T> {
     const { attempts, backoffMs, backoffMaxMs, random } = this.#limits;
+    const { signal } = this.#ending;
     for (let tried = 1; ; tried++) {
       try {
         return await this.#inTurn(tryOnce);
       } catch (cause) {
-        if (this.#closing.signal.aborted || tried >= attempts || !mayRetry(cause)) throw cause;
-        const longestMs = Math.min(backoffMaxMs, backoffMs * 2 ** (tried - 1));
-        await pause(longestMs * (0.5 + random() / 2), undefined, { signal: this.#closing.signal });
+        if (signal.aborted) throw signal.reason;
+        if (tried >= attempts || !mayRetry(cause, tried)) throw cause;
       }
+      const longestMs = Math.min(backoffMaxMs, backoffMs * 2 ** (tried - 1));
+      await pause(longestMs * (0.5 + random() / 2), undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 
-  /** Ends what is under way. */
-  close(): void {
-    this.#closing.abort(new Error("The object store was closed."));
+  /** Ends at once, for this reason, what is under way and what will be asked for: requests, turns and waits. */
+  end(reason: unknown): void {
+    this.#ending.abort(reason);
   }
 
   /** Waiting for others takes nothing from a try's own time. */
@@ -112,10 +120,14 @@ export class S3Attempts {
     const { stallMs } = this.#limits;
     const stalled = new AbortController();
     const timer = setTimeout(() => stalled.abort(new StallError(`nothing came for ${stallMs} ms`)), stallMs);
-    const signal = AbortSignal.any([stalled.signal, this.#closing.signal]);
+    const signal = AbortSignal.any([stalled.signal, this.#ending.signal]);
     try {
       signal.throwIfAborted();
-      return await tryOnce({ signal, progress: () => timer.refresh() });
+      // Not all that the client waits for heeds a signal: credentials do not.
+      const aborted = new Promise<never>((_, fail) => {
+        signal.addEventListener("abort", () => fail(signal.reason), { once: true });
+      });
+      return await Promise.race([tryOnce({ signal, progress: () => timer.refresh() }), aborted]);
     } catch (cause) {
       // Whatever the abort looks like from below.
       throw signal.aborted ? signal.reason : cause;

@@ -20,7 +20,9 @@ interface S3Failure {
   readonly Region?: string;
 }
 
-const SLOW_DOWN = /^(?:SlowDown|Throttl\w*|TooManyRequests\w*)$/;
+/** The busy words of S3, of the token service (STS) and of the metadata services that credentials come from. */
+const SLOW_DOWN =
+  /^(?:SlowDown|Throttl\w*|TooManyRequests\w*|RequestLimitExceeded|EC2ThrottledException|IDPCommunicationError\w*)$/;
 /** Answers below 500 that pass by themselves; the clocks' difference is learnt from the answer. */
 const PASSING = /^(?:RequestTimeout|RequestTimeTooSkewed)$/;
 const OTHER_REGION = /^(?:PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$/;
@@ -30,17 +32,26 @@ export function statusOf(cause: unknown): number | undefined {
   return (cause as S3Failure).$metadata?.httpStatusCode;
 }
 
-/** True when the same request can succeed in a moment. */
-export function isTransient(cause: unknown): boolean {
-  if (cause instanceof HeadgateError || isAboutCredentials(cause)) return false;
+/**
+ * How often credentials are asked for: where they are a role's, their service may be slow for a moment, which looks just
+ * as if nobody had set any. More tries keep who has none waiting longer for being told.
+ */
+const CREDENTIAL_TRIES = 3;
+
+/** True when the same request, tried so often so far, can succeed in a moment. */
+export function isTransient(cause: unknown, tried = CREDENTIAL_TRIES): boolean {
+  if (cause instanceof HeadgateError) return false;
+  if (isAboutCredentials(cause)) return tried < CREDENTIAL_TRIES;
   if (cause instanceof StallError || cause instanceof ShortBodyError) return true;
   const status = statusOf(cause);
+  if (status === 501) return false;
   // Without a status no answer came; a 200 that failed was cut off.
   return status === undefined || status >= 500 || status < 300 || isNotDone(cause) || PASSING.test(nameOf(cause));
 }
 
-/** True when the server says that it has not done what it was asked, and will in a moment. */
-export function isNotDone(cause: unknown): boolean {
+/** True when what was asked was certainly not done, and can be in a moment. */
+export function isNotDone(cause: unknown, tried = CREDENTIAL_TRIES): boolean {
+  if (isAboutCredentials(cause)) return tried < CREDENTIAL_TRIES;
   return SLOW_DOWN.test(nameOf(cause)) || statusOf(cause) === 429 || statusOf(cause) === 503;
 }
 
@@ -56,6 +67,10 @@ function told(cause: unknown, path: string, bucket: string): readonly [ErrorCode
   if (isTransient(cause)) {
     const next = "Check the network and AWS_ENDPOINT_URL_S3, then run the command again.";
     return ["SOURCE_UNREACHABLE", `${path} can't be reached: ${reason}. ${next}`];
+  }
+  if (statusOf(cause) === 501) {
+    const next = "It must list (ListObjectsV2) and read ranges; for models it must put on a condition, too.";
+    return ["SOURCE_UNSUPPORTED", `${path}: this S3 can't do what is asked of it: ${reason}. ${next}`];
   }
   if (isAboutCredentials(cause)) {
     const next = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run with a role.";

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type ObjectStore, openObjectStore } from "../object-store.ts";
 import { s3Environment } from "../test/harness/s3.ts";
 import { type S3Fault, SCRIPTED_ETAG, type ScriptedS3, startScriptedS3 } from "../test/harness/scripted-s3.ts";
+import type { S3Limits } from "./s3-attempts.ts";
+import { isNotDone, isTransient } from "./s3-failure.ts";
 
 const OBJECT = Buffer.from(Array.from({ length: 10_000 }, (_, i) => i % 251));
 const PATH = "s3://features/customer.parquet";
@@ -13,8 +15,8 @@ const TIMEOUT_MS = 60_000;
 
 let server: ScriptedS3;
 let objects: ObjectStore;
-const open = (more: { readonly partBytes?: number } = {}) =>
-  openObjectStore({ directory: "/", s3: { attempts: ATTEMPTS, backoffMs: 1, stallMs: STALL_MS, ...more } });
+const open = (more: S3Limits = {}, signal?: AbortSignal) =>
+  openObjectStore({ directory: "/", s3: { attempts: ATTEMPTS, backoffMs: 1, stallMs: STALL_MS, ...more }, signal });
 const read = () => objects.read(PATH, 100, 5_100, SCRIPTED_ETAG);
 
 beforeEach(async () => {
@@ -35,6 +37,9 @@ const PASSING: readonly (readonly [string, S3Fault])[] = [
   ["400 RequestTimeout", { status: 400, code: "RequestTimeout" }],
   ["stalls", "stalls"],
   ["stalls in the body", "stalls in the body"],
+  ["400 RequestLimitExceeded", { status: 400, code: "RequestLimitExceeded" }],
+  ["503 EC2ThrottledException", { status: 503, code: "EC2ThrottledException" }],
+  ["400 IDPCommunicationError", { status: 400, code: "IDPCommunicationError" }],
   ["is reset", "is reset"],
   ["is cut short", "is cut short"],
   ["is half", "is half"],
@@ -77,6 +82,11 @@ test.each<readonly [string, S3Fault, object]>([
     "403",
     { status: 403, code: "AccessDenied" },
     { code: "SOURCE_DENIED", message: expect.stringContaining("AccessDenied, Scripted. Check the credentials") },
+  ],
+  [
+    "501",
+    { status: 501, code: "NotImplemented" },
+    { code: "SOURCE_UNSUPPORTED", message: expect.stringMatching(/this S3 can't do .*NotImplemented.*ListObjectsV2/) },
   ],
   [
     "403 without a word",
@@ -143,12 +153,71 @@ test("an address where nobody listens is SOURCE_UNREACHABLE", async () => {
   });
 });
 
-test("closing ends what waits", async () => {
-  server.failNext("stalls");
-  const reading = read();
-  const ended = expect(reading).rejects.toMatchObject({ code: "SOURCE_UNREACHABLE" });
+/** Far above what a test may take: what ends in a test was ended. */
+const NEVER_MS = 600_000;
+const WAITS: readonly (readonly [string, (store: ObjectStore) => Promise<unknown>, S3Fault, S3Limits])[] = [
+  ["a list", (store) => store.list("s3://features/data"), "stalls", {}],
+  ["a stat", (store) => store.stat(PATH), "stalls", {}],
+  ["a read", (store) => store.read(PATH, 0, 9, SCRIPTED_ETAG), "stalls", {}],
+  ["a body", (store) => store.read(PATH, 0, 9_999, SCRIPTED_ETAG), "stalls in the body", {}],
+  ["a turn", (store) => store.read(PATH, 0, 9_999, SCRIPTED_ETAG), "stalls", { requestsMax: 1, partBytes: 1_000 }],
+  ["a wait before the next try", (store) => store.stat(PATH), { status: 503 }, { backoffMs: NEVER_MS }],
+];
+const limitsOf = (more: S3Limits): S3Limits => ({ stallMs: NEVER_MS, backoffMaxMs: NEVER_MS, ...more });
+
+test.each(WAITS)("closing ends %s under way", async (_, work, fault, limits) => {
+  const store = open(limitsOf(limits));
+  server.failNext(fault);
+  const ended = expect(work(store)).rejects.toMatchObject({
+    code: "SOURCE_UNREACHABLE",
+    message: expect.stringContaining("The object store was closed"),
+  });
   await vi.waitFor(() => expect(server.requests).toHaveLength(1));
-  await objects.close();
+  await store.close();
   await ended;
   expect(server.requests).toHaveLength(1);
+});
+
+test.each(WAITS)("a signal ends %s under way, for its own reason", async (_, work, fault, limits) => {
+  const stopped = new AbortController();
+  const store = open(limitsOf(limits), stopped.signal);
+  server.failNext(fault);
+  const reason = new Error("SIGTERM");
+  const ended = expect(work(store)).rejects.toBe(reason);
+  await vi.waitFor(() => expect(server.requests).toHaveLength(1));
+  stopped.abort(reason);
+  await ended;
+  await expect(work(store)).rejects.toBe(reason);
+  expect(server.requests).toHaveLength(1);
+  await store.close();
+});
+
+test("what gives no ETag is refused by name, since a change of it would go unnoticed", async () => {
+  server.failNext("has no ETag");
+  await expect(objects.stat(PATH)).rejects.toMatchObject({
+    code: "SOURCE_UNSUPPORTED",
+    message: expect.stringMatching(
+      /gives no ETag for s3:\/\/features\/customer\.parquet.*put the file through the S3 API/,
+    ),
+  });
+});
+
+test("a weak ETag, which no read can have as its condition, is compared with the answer's", async () => {
+  server.failNext("has a weak ETag", "has a weak ETag");
+  const { etag } = await objects.stat(PATH);
+  expect(etag).toBe(`W/"${SCRIPTED_ETAG}"`);
+  expect((await objects.read(PATH, 0, 9, etag)).byteLength).toBe(9);
+  await expect(objects.read(PATH, 0, 9, etag)).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
+  expect(server.conditions).toEqual([undefined, undefined, undefined]);
+});
+
+test("credentials that can't be had are asked for a few times, as the service that gives a role's may be slow", () => {
+  const none = Object.assign(new Error("Could not load credentials from any providers"), {
+    name: "CredentialsProviderError",
+  });
+  for (const mayRetry of [isTransient, isNotDone]) {
+    expect([1, 2, 3].map((tried) => mayRetry(none, tried))).toEqual([true, true, false]);
+  }
+  const refused = Object.assign(new Error("x"), { name: "SignatureDoesNotMatch", $metadata: { httpStatusCode: 403 } });
+  expect(isTransient(refused, 1)).toBe(false);
 });

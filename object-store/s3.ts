@@ -16,7 +16,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import type { HeadgateError } from "../errors.ts";
+import { HeadgateError } from "../errors.ts";
 import {
   changedWhileRead,
   type ListedObject,
@@ -26,16 +26,21 @@ import {
   putConflict,
 } from "./object-version.ts";
 import { compileGlob, isParquetBelow, parseS3Path, type S3Path } from "./path.ts";
-import { type Attempt, S3Attempts, type S3Limits, s3Limits } from "./s3-attempts.ts";
+import { type Attempt, type MayRetry, S3Attempts, type S3Limits, s3Limits } from "./s3-attempts.ts";
+import { etagOf, readCondition, writeCondition } from "./s3-etag.ts";
 import { isNotDone, isTransient, ShortBodyError, statusOf, toldFailure } from "./s3-failure.ts";
 
 /** Where a bucket is looked for when nothing says: AWS' oldest region, and the one that most other servers go by. */
 const FALLBACK_REGION = "us-east-1";
 
-/** Opens S3. Nothing is asked for yet, credentials neither. */
-export function openS3(given?: S3Limits): ObjectStore {
+/** Opens S3. Nothing is asked for yet, credentials neither. What is under way on the signal rejects with its reason. */
+export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
   const limits = s3Limits(given);
-  const s3: S3 = { client: createClient(limits), attempts: new S3Attempts(limits), partBytes: limits.partBytes };
+  const attempts = new S3Attempts(limits);
+  const s3: S3 = { client: createClient(limits), attempts, partBytes: limits.partBytes, signal };
+  const abort = () => attempts.end(signal?.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { once: true });
   return Object.freeze({
     list: async (pattern: string) => listObjects(s3, pattern),
     stat: async (path: string) => statObject(s3, path),
@@ -43,7 +48,8 @@ export function openS3(given?: S3Limits): ObjectStore {
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => putObject(s3, path, bytes, condition),
     delete: async (path: string) => deleteObject(s3, path),
     close: async () => {
-      s3.attempts.close();
+      signal?.removeEventListener("abort", abort);
+      attempts.end(new Error("The object store was closed."));
       s3.client.destroy();
     },
   });
@@ -53,6 +59,7 @@ interface S3 {
   readonly client: S3Client;
   readonly attempts: S3Attempts;
   readonly partBytes: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 function createClient({ requestsMax }: Required<S3Limits>): S3Client {
@@ -79,40 +86,37 @@ function createClient({ requestsMax }: Required<S3Limits>): S3Client {
   return client;
 }
 
-/** Asks until there is an answer; whatever is thrown is a HeadgateError about the path. */
+/** Asks until there is an answer; whatever is thrown is a HeadgateError about the path, or the signal's reason. */
 async function ask<T>(
-  { attempts }: S3,
+  { attempts, signal }: S3,
   path: string,
   tryOnce: (attempt: Attempt) => Promise<T>,
-  mayRetry: (cause: unknown) => boolean = isTransient,
+  mayRetry: MayRetry = isTransient,
 ): Promise<T> {
   try {
     return await attempts.run(tryOnce, mayRetry);
   } catch (cause) {
+    if (signal?.aborted && cause === signal.reason) throw cause;
     throw toldFailure(cause, path, parseS3Path(path).bucket);
   }
 }
 
-/** An ETag without the quotes that go around it in a header. */
-function bare(etag: string | undefined): string {
-  return (etag ?? "").replace(/^"|"$/g, "");
-}
-
-function quoted(etag: string): string {
-  return `"${etag}"`;
-}
-
 /** A header tells whole seconds, so a listing's milliseconds are cut: a version must be the same however it is found. */
-function versionOf(size: number | undefined, etag: string | undefined, modified: Date | undefined): ObjectVersion {
+function versionOf(
+  path: string,
+  size: number | undefined,
+  etag: string | undefined,
+  modified: Date | undefined,
+): ObjectVersion {
   const lastModifiedMs = Math.floor((modified?.getTime() ?? 0) / 1_000) * 1_000;
-  return { bytes: size ?? 0, etag: bare(etag), lastModifiedMs };
+  return { bytes: size ?? 0, etag: etagOf(path, etag), lastModifiedMs };
 }
 
 async function statObject(s3: S3, path: string): Promise<ObjectVersion> {
   const { bucket, key } = parseS3Path(path);
   const head = new HeadObjectCommand({ Bucket: bucket, Key: key });
   const found = await ask(s3, path, ({ signal }) => s3.client.send(head, { abortSignal: signal }));
-  return versionOf(found.ContentLength, found.ETag, found.LastModified);
+  return versionOf(path, found.ContentLength, found.ETag, found.LastModified);
 }
 
 async function listObjects(s3: S3, pattern: string): Promise<readonly ListedObject[]> {
@@ -142,11 +146,12 @@ async function matching(s3: S3, pattern: string, place: S3Path): Promise<ListedO
 async function literalObject(s3: S3, path: string, { bucket, key }: S3Path): Promise<ListedObject | undefined> {
   try {
     const { Contents: [first] = [] } = await listPage(s3, path, { Bucket: bucket, Prefix: key, MaxKeys: 1 });
-    return first?.Key === key ? { path, version: versionOf(first.Size, first.ETag, first.LastModified) } : undefined;
+    if (first?.Key !== key) return undefined;
+    return { path, version: versionOf(path, first.Size, first.ETag, first.LastModified) };
   } catch (cause) {
-    if ((cause as HeadgateError).code !== "SOURCE_DENIED") throw cause;
+    if (!(cause instanceof HeadgateError) || cause.code !== "SOURCE_DENIED") throw cause;
     // Who may read an object need not be allowed to list the bucket.
-    const version = await statObject(s3, path).catch(() => undefined);
+    const version = await statObject(s3, path).catch(() => s3.signal?.throwIfAborted());
     if (version === undefined) throw cause;
     return { path, version };
   }
@@ -173,7 +178,8 @@ async function objectsBelow(s3: S3, path: string, { bucket, prefix, root, isWant
     for (const { Key: key = "", Size, ETag, LastModified } of page.Contents ?? []) {
       // A key that ends in "/" is a mark that consoles make for a folder.
       if (key.endsWith("/") || !isWanted(key)) continue;
-      listed.push({ path: root + key, version: versionOf(Size, ETag, LastModified) });
+      const path = root + key;
+      listed.push({ path, version: versionOf(path, Size, ETag, LastModified) });
     }
     next = page.NextContinuationToken;
   } while (next !== undefined);
@@ -214,7 +220,7 @@ async function readPart(
   into: Uint8Array,
 ): Promise<void> {
   const { bucket, key } = parseS3Path(path);
-  const range = { Range: `bytes=${start}-${end - 1}`, IfMatch: quoted(etag) };
+  const range = { Range: `bytes=${start}-${end - 1}`, ...readCondition(etag) };
   let answer: GetObjectCommandOutput;
   try {
     answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...range }), { abortSignal: signal });
@@ -226,7 +232,7 @@ async function readPart(
   const body = answer.Body as Readable;
   try {
     // For servers that don't know If-Match.
-    if (bare(answer.ETag) !== etag) throw changedWhileRead(path, "changed");
+    if (etagOf(path, answer.ETag) !== etag) throw changedWhileRead(path, "changed");
     await fill(into, addAbortSignal(signal, body), progress);
   } finally {
     body.destroy();
@@ -247,10 +253,10 @@ async function fill(into: Uint8Array, body: Readable, progress: () => void): Pro
 
 async function putObject(s3: S3, path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string> {
   const { bucket, key } = parseS3Path(path);
-  const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ...conditionOf(condition) });
+  const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ...writeCondition(condition) });
   const putOnce = async ({ signal }: Attempt): Promise<string> => {
     try {
-      return bare((await s3.client.send(put, { abortSignal: signal })).ETag);
+      return etagOf(path, (await s3.client.send(put, { abortSignal: signal })).ETag);
     } catch (cause) {
       // 409: another write with a condition is under way. 404: what was to be replaced is gone.
       const isConflict = [409, 412].includes(statusOf(cause) ?? 0) || (statusOf(cause) === 404 && isKeyMissing(cause));
@@ -263,14 +269,6 @@ async function putObject(s3: S3, path: string, bytes: Uint8Array, condition?: Pu
 
 function isKeyMissing(cause: unknown): boolean {
   return (cause as Error).name === "NoSuchKey";
-}
-
-function conditionOf(condition: PutCondition | undefined): {
-  readonly IfNoneMatch?: string;
-  readonly IfMatch?: string;
-} {
-  if (condition === undefined) return {};
-  return "ifAbsent" in condition ? { IfNoneMatch: "*" } : { IfMatch: quoted(condition.ifMatch) };
 }
 
 async function deleteObject(s3: S3, path: string): Promise<void> {

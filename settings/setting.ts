@@ -107,5 +107,7 @@ function lengthOf(text: string): number | undefined {
 export const duration = durationWithin(1, Number.MAX_SAFE_INTEGER, "");
 /** What a timer is set to. Node's hold 2^31 - 1 ms, 24 days, and fire at once when given more. */
 export const wait = durationWithin(1, 2_073_600_000, " of at most 24d");
+/** The same for what must outlast a group of Kafka's that forms anew, which may take 30 s and some. */
+export const waitBeyondRebalance = durationWithin(45_000, 2_073_600_000, " from 45s to 24d");
 /** What a timer is set to, or none. */
 export const waitOrNone = durationWithin(0, 2_073_600_000, " of at most 24d");

@@ -12,7 +12,7 @@ export const SOURCE_SETTINGS = Object.freeze({
   lookback: duration(
     "HEADGATE_LOOKBACK",
     "7d",
-    "For a view without ttl: how far before the last materialization's end an incremental one looks again for late rows. Views with a ttl use it.",
+    "For a view without ttl, which it has instead: how far before what a known file was loaded to an incremental materialization reads it again, when the file has newer rows or the store may have lost some.",
   ),
   maxBadRows: count(
     "HEADGATE_MAX_BAD_ROWS",
@@ -48,7 +48,7 @@ export const SOURCE_SETTINGS = Object.freeze({
     "HEADGATE_NIGHTLY_TIMEZONE",
     "time zone",
     "UTC",
-    "The zone of nightlySchedule, such as Europe/Berlin. Files that are due by local midnight need it twice a year.",
+    "The zone of nightlySchedule, such as Europe/Berlin. Files that are due by local midnight need it twice a year. An hour that daylight saving repeats comes once, for wildcards too: an hourly schedule that must not pause is one in UTC.",
   ),
   nightlyTries: count(
     "HEADGATE_NIGHTLY_TRIES",
@@ -61,5 +61,12 @@ export const SOURCE_SETTINGS = Object.freeze({
     "HEADGATE_NIGHTLY_BACKOFF",
     "5m",
     "The wait before a nightly run's second try; it doubles, up to an hour. Below leaseTtl, a view that a dead process held may be tried too early.",
+  ),
+  nightlyHealthPort: count(
+    "HEADGATE_NIGHTLY_HEALTH_PORT",
+    "TCP port",
+    8082,
+    [0, 65_535],
+    "The port of a nightly's /livez, /readyz and /metrics while it keeps a schedule; 0 takes a free one. Other than healthPort, so that an ingester can run beside it.",
   ),
 });

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
 import type { BatchRefusal } from "../ingest/delivery.ts";
 import type { IngestedChunk } from "../ingest/partition-load.ts";
+import type { IngestRewind } from "../ingest/store-history.ts";
 import type { IngestState } from "../ingest/stream-state.ts";
 import { startTelemetry, type Telemetry } from "../telemetry.ts";
 
@@ -64,14 +65,14 @@ test("the state shows the partitions that are assigned now and no others, and te
   const problem = new HeadgateError("STREAM_UNREACHABLE", "No broker answers.");
   const state = (changes: Partial<IngestState>): readonly [string, IngestState] => [
     "headgate:ingest-state",
-    { connected: true, rebalances: 0, problem: undefined, lags: undefined, ...changes },
+    { connected: true, rebalances: 0, problem: undefined, assignments: undefined, lags: undefined, ...changes },
   ];
   const lag = (partition: number) => ({ topic: "orders", partition, messages: 4, seconds: 1.5 });
   const metrics = await metricsOf(
     state({ lags: [lag(0), lag(1)] }),
     state({ connected: false, problem }),
     state({ connected: false, problem, rebalances: 1 }),
-    state({ lags: [lag(1)], rebalances: 1 }),
+    state({ assignments: [lag(1)], rebalances: 1 }),
   );
   expect(metrics.filter((line) => /lag_|connected|rebalances/.test(line))).toEqual([
     'headgate_ingest_lag_messages{topic="orders",partition="1"} 4',
@@ -81,6 +82,41 @@ test("the state shows the partitions that are assigned now and no others, and te
   ]);
   expect(lines.map((line) => JSON.parse(line).level)).toEqual(["warn", "info"]);
   expect(lines[0]).toContain("No broker answers.");
+});
+
+test("what is known of a partition goes when it is another ingester's, and stays while nobody knows whose it is", async () => {
+  const chunk = (partition: number): readonly [string, IngestedChunk] => [
+    "headgate:ingest-chunk",
+    {
+      topic: "orders",
+      partition,
+      records: [{ offset: 0n, timestampMs: 9_000, key: null, value: null, headers: [] }],
+      counts: new Map(),
+      deadLetters: 0,
+      watermark: { watermarkUs: 5_000_000, lateEvents: 0, latenessMaxUs: 0 },
+      acknowledgedMs: 2_000,
+    },
+  ];
+  const assigned = (...partitions: readonly number[]) =>
+    partitions.map((partition) => ({ topic: "orders", partition }));
+  const state = (assignments: IngestState["assignments"]): readonly [string, IngestState] => [
+    "headgate:ingest-state",
+    { connected: assignments !== undefined, rebalances: 0, problem: undefined, assignments, lags: undefined },
+  ];
+  const metrics = await metricsOf(chunk(0), chunk(1), state(assigned(0, 1)), state(undefined), state(assigned(1)));
+  expect(metrics.filter((line) => /watermark|lateness/.test(line))).toEqual([
+    'headgate_ingest_watermark_timestamp_seconds{topic="orders",partition="1"} 5',
+    'headgate_ingest_lateness_seconds{topic="orders",partition="1"} 0',
+  ]);
+  // The producer's clock was ahead.
+  expect(metrics).toContain('headgate_ingest_latency_seconds_sum{topic="orders"} 0');
+});
+
+test("going back is counted, and told with where to", async () => {
+  const places = [{ topic: "orders", partition: 3, offset: 1_207n }];
+  const metrics = await metricsOf(["headgate:ingest-rewind", { places } satisfies IngestRewind]);
+  expect(metrics).toContain("headgate_ingest_rewinds_total 1");
+  expect(JSON.parse(lines[0]!)).toMatchObject({ level: "warn", partitions: 1, from: ["orders[3]@1207"] });
 });
 
 test("a batch that failed is counted by code and told with its place", async () => {

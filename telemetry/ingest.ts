@@ -14,14 +14,16 @@ import { registerCounter, registerHistogram } from "./metric-series.ts";
 const STREAM_BUCKETS = [
   0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200,
 ];
+/** Of more partitions than this a line does not name each. */
+const PLACES_TOLD_MAX = 20;
 const OUTCOMES = ["written", "equal", "stale", "superseded", "refused"] as const;
 
 /** Counts what the stream does, and tells of what should not happen. */
 export function countIngest(metrics: MetricsRegistry, log: Log): readonly Listener[] {
-  return [countChunks(metrics), ...countTroubles(metrics, log), showState(metrics, log)];
+  return [...countChunks(metrics), ...countTroubles(metrics, log), showState(metrics, log)];
 }
 
-function countChunks(metrics: MetricsRegistry): Listener {
+function countChunks(metrics: MetricsRegistry): readonly Listener[] {
   const registers = [metrics];
   const events = registerCounter(metrics, {
     name: "headgate_ingest_events_total",
@@ -68,21 +70,49 @@ function countChunks(metrics: MetricsRegistry): Listener {
     seconds: seconds(topic),
   }));
   const viewOf = memoized((view: string) => OUTCOMES.map((outcome) => rows(view, outcome)));
-  return on<IngestedChunk>("headgate:ingest-chunk", (chunk) => {
+  const shown = partitionsOf([watermark, lateness]);
+  const count = on<IngestedChunk>("headgate:ingest-chunk", (chunk) => {
     const series = topicOf(chunk.topic);
     series.events.inc(chunk.records.length);
     series.deadLetters.inc(chunk.deadLetters);
-    for (const { timestampMs } of chunk.records) series.seconds.observe((chunk.acknowledgedMs - timestampMs) / 1_000);
+    for (const { timestampMs } of chunk.records) {
+      // Who produces may have a clock that is ahead of ours.
+      series.seconds.observe(Math.max(0, chunk.acknowledgedMs - timestampMs) / 1_000);
+    }
     for (const [view, counts] of chunk.counts) {
       const ofView = viewOf(view);
       for (const [i, outcome] of OUTCOMES.entries()) ofView[i]!.inc(counts[outcome]);
     }
     const labels = { topic: chunk.topic, partition: chunk.partition };
     const { watermarkUs, lateEvents, latenessMaxUs } = chunk.watermark;
+    shown.add(labels);
     if (Number.isFinite(watermarkUs)) watermark.set(labels, watermarkUs / 1_000_000);
     late.inc(labels, lateEvents);
     lateness.set(labels, latenessMaxUs / 1_000_000);
   });
+  const forget = on<IngestState>("headgate:ingest-state", ({ assignments }) => shown.keepOnly(assignments));
+  return [count, forget];
+}
+
+type Partition = NonNullable<IngestState["assignments"]>[number];
+
+/** Which partitions some gauges show: one that went to another ingester must not be shown here for ever. */
+function partitionsOf(gauges: readonly Gauge<"topic" | "partition">[]) {
+  const shown = new Map<string, Partition>();
+  const nameOf = ({ topic, partition }: Partition) => `${topic}/${partition}`;
+  return {
+    add: (one: Partition) => void shown.set(nameOf(one), one),
+    /** Undefined: it is not known which ones are here. */
+    keepOnly(assignments: readonly Partition[] | undefined): void {
+      if (assignments === undefined) return;
+      const here = new Set(assignments.map(nameOf));
+      for (const [name, { topic, partition }] of shown) {
+        if (here.has(name)) continue;
+        for (const gauge of gauges) gauge.remove({ topic, partition });
+        shown.delete(name);
+      }
+    },
+  };
 }
 
 function countTroubles(metrics: MetricsRegistry, log: Log): readonly Listener[] {
@@ -108,11 +138,13 @@ function countTroubles(metrics: MetricsRegistry, log: Log): readonly Listener[] 
       log(level, "a batch failed and is tried again", { ...place, code, reason, after_seconds: backoffMs / 1_000 });
     }),
     on<KafkaLogLine>("headgate:kafka-log", ({ level, message }) => log(level, message)),
-    on<IngestRewind>("headgate:ingest-rewind", ({ partitions, timestampMs }) => {
+    on<IngestRewind>("headgate:ingest-rewind", ({ places }) => {
       rewinds.inc();
       log("warn", "the online store may have lost writes; partitions are read again", {
-        partitions,
-        from: new Date(timestampMs).toISOString(),
+        partitions: places.length,
+        from: places
+          .slice(0, PLACES_TOLD_MAX)
+          .map(({ topic, partition, offset }) => `${topic}[${partition}]@${offset}`),
       });
     }),
   ];
@@ -143,19 +175,17 @@ function showState(metrics: MetricsRegistry, log: Log): Listener {
     help: "1 while the ingester is a member of its group and reads all its topics, else 0.",
     registers,
   });
+  const shown = partitionsOf([lagMessages, lagSeconds]);
   let told: string | undefined;
   return on<IngestState>("headgate:ingest-state", (state) => {
     rebalances.reset();
     rebalances.inc(state.rebalances);
     connected.set(state.connected && state.problem === undefined ? 1 : 0);
-    if (state.lags !== undefined) {
-      // Anew each time: a partition that went to another ingester must not be shown here for ever.
-      lagMessages.reset();
-      lagSeconds.reset();
-      for (const { topic, partition, messages, seconds } of state.lags) {
-        lagMessages.set({ topic, partition }, messages);
-        if (seconds !== undefined) lagSeconds.set({ topic, partition }, seconds);
-      }
+    shown.keepOnly(state.assignments);
+    for (const { topic, partition, messages, seconds } of state.lags ?? []) {
+      shown.add({ topic, partition });
+      lagMessages.set({ topic, partition }, messages);
+      if (seconds !== undefined) lagSeconds.set({ topic, partition }, seconds);
     }
     const problem = state.problem?.message;
     if (problem === told) return;

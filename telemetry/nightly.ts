@@ -23,9 +23,10 @@ export function countNights(metrics: MetricsRegistry, log: Log): readonly Listen
         case "retrying":
           return log("warn", "views are tried again", { feature_views: event.views, at: iso(event.atMs) });
         case "skipped":
-          nights.inc({ status: "skipped" });
-          return log("warn", "a nightly run was still running at its next time, which is skipped", {
+          nights.inc({ status: "skipped" }, event.times);
+          return log("warn", "a nightly run was still running when it was due again, and that is skipped", {
             due: iso(event.dueMs),
+            times: event.times,
           });
         case "ended":
           nights.inc({ status: event.report.status });

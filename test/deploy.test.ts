@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseSchedule } from "../batch/nightly.ts";
@@ -87,7 +87,7 @@ test("every setting is one that there is, and every value one that it takes", ()
 
 test("ports are the settings' defaults, wherever they stand", () => {
   const [port, healthPort] = [SETTINGS.port.fallback, SETTINGS.healthPort.fallback];
-  expect(textOf("Containerfile")).toContain(`EXPOSE ${port} ${healthPort}\n`);
+  expect(textOf("Containerfile")).toContain(`EXPOSE ${port} ${healthPort} ${SETTINGS.nightlyHealthPort.fallback}\n`);
   expect(textOf("compose.yaml")).toContain(`"127.0.0.1:${port}:${port}"`);
   for (const [name, own] of [
     ["gateway.yaml", port],
@@ -130,16 +130,58 @@ test("the sharded load has as many shards as completions", () => {
   ]);
 });
 
-test("the kustomization has every manifest but the jobs, which are started by hand", () => {
-  const [, list] = /^resources:\n((?: {2}- .*\n)+)/m.exec(textOf("kustomization.yaml"))!;
-  const resources = list!
-    .trim()
-    .split("\n")
-    .map((line) => line.replace(/^ *- /, ""));
+test("the kustomization has every manifest but ingest, which is asked for, and the jobs, which are started by hand", () => {
+  const resources = kustomized();
+  expect(resources).not.toContain("ingest.yaml");
+  expect(textOf("kustomization.yaml")).toContain("\n  # - ingest.yaml\n");
   const kept = readdirSync(join(DEPLOY, "kubernetes")).filter(
-    (name) => name.endsWith(".yaml") && name !== "kustomization.yaml",
+    (name) => name.endsWith(".yaml") && name !== "kustomization.yaml" && name !== "ingest.yaml",
   );
   expect([...resources].sort()).toEqual(kept.sort());
+});
+
+function kustomized(): readonly string[] {
+  const [, list] = /^resources:\n((?: {2}(?:- |# ).*\n)+)/m.exec(textOf("kustomization.yaml"))!;
+  return [...list!.matchAll(/^ {2}- (.*)$/gm)].map(([, name]) => name!);
+}
+
+test("the jobs' image is the one that the kustomization puts into all others", () => {
+  const [, name, tag] = /newName: (\S+)\n +newTag: "(\S+)"/.exec(textOf("kustomization.yaml"))!;
+  const images = (text: string) => [...text.matchAll(/^ +image: (\S+)$/gm)].map(([, image]) => image);
+  for (const { shown, text } of manifests.filter((file) => file.text.includes("containers:"))) {
+    expect(images(text), shown).toEqual([shown.includes("/jobs/") ? `${name}:${tag}` : "headgate"]);
+  }
+});
+
+test("every pod has the service account, whose name is in a manifest", () => {
+  expect(textOf("service-account.yaml")).toMatch(/kind: ServiceAccount\nmetadata:\n {2}name: headgate\n/);
+  for (const { shown, text } of manifests.filter((file) => file.text.includes("containers:"))) {
+    expect(text, shown).toContain(" serviceAccountName: headgate\n");
+  }
+});
+
+test("no password is written where one could be left as it is", () => {
+  for (const { shown, text } of manifests) expect(text, shown).not.toMatch(/change-?me|^ +HEADGATE_ADMIN_TOKEN:/im);
+});
+
+test("what loads has the memory that its decoding thread may take, and as much again for the rest", () => {
+  for (const name of ["nightly.yaml", "materialize.yaml"]) {
+    expect(textOf(name)).toMatch(/requests: \{ cpu: "2", memory: 2Gi \}\n +limits: \{ memory: 2Gi \}\n/);
+  }
+});
+
+test("docs/operating.md installs in an order that works: what a step needs is there before it", () => {
+  const [, section] = readFileSync(join(CHECKOUT, "docs/operating.md"), "utf8").split(/^## Kubernetes$/m);
+  const [, commands] = /```\n([\s\S]*?)```/.exec(section!)!;
+  const steps = commands!
+    .split("\n")
+    .map((line) => [...line.matchAll(/deploy\/kubernetes[\w./-]*/g)].map(([path]) => path));
+  const stepOf = (name: string) => steps.findIndex((paths) => paths.includes(`deploy/kubernetes${name}`));
+  for (const path of steps.flat()) expect(existsSync(join(CHECKOUT, path)), path).toBe(true);
+  const needed = ["/namespace.yaml", "/settings.yaml", "/jobs/apply.yaml", ""].map(stepOf);
+  expect(needed).not.toContain(-1);
+  expect(needed).toEqual([...needed].sort((a, b) => a - b));
+  expect(stepOf("/service-account.yaml")).toBe(stepOf("/settings.yaml"));
 });
 
 describe("manifests", () => {

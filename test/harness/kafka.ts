@@ -92,7 +92,14 @@ export async function useKafka(brokers: readonly string[]): Promise<KafkaTopics>
     admin,
     createTopic: async (topic, numPartitions, settings = {}) => {
       const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-      await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] });
+      // kafkajs' own waiting takes a broker that has not heard of the topic yet for a failure.
+      await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }], waitForLeaders: false });
+      await until(`the topic ${topic} to have leaders`, async () => {
+        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+        return (
+          topics[0]!.partitions.length === numPartitions && topics[0]!.partitions.every(({ leader }) => leader >= 0)
+        );
+      });
     },
     produce: async (topic, messages, partition = 0) => {
       const sent = messages.map(({ timestampMs, key = null, value, headers = {} }) => ({

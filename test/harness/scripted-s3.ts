@@ -26,13 +26,18 @@ export type S3Fault =
   /** All bytes of the object instead of the range. */
   | "is whole"
   /** Bytes of another version, by a server that does not look at If-Match. */
-  | "is of another version";
+  | "is of another version"
+  /** No ETag, or one that a proxy has made weak; the bytes are right. */
+  | "has no ETag"
+  | "has a weak ETag";
 
 /** The server. */
 export interface ScriptedS3 {
   readonly endpoint: string;
   /** Method and range of each request so far. */
   readonly requests: readonly string[];
+  /** The If-Match of each. */
+  readonly conditions: readonly (string | undefined)[];
   /** What goes wrong with the next requests, in turn. */
   failNext(...faults: readonly S3Fault[]): void;
   close(): Promise<void>;
@@ -45,9 +50,11 @@ export const SCRIPTED_ETAG = "5d41402abc4b2a76b9719d911017c592";
 export async function startScriptedS3(object: Uint8Array): Promise<ScriptedS3> {
   const faults: S3Fault[] = [];
   const requests: string[] = [];
+  const conditions: (string | undefined)[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     requests.push([request.method, request.headers.range].filter((word) => word !== undefined).join(" "));
+    conditions.push(request.headers["if-match"]);
     request.resume().on("end", () => answer(request, response, object, faults.shift()));
   });
   server.on("connection", (socket) => sockets.add(socket.on("close", () => sockets.delete(socket))));
@@ -55,6 +62,7 @@ export async function startScriptedS3(object: Uint8Array): Promise<ScriptedS3> {
   return Object.freeze({
     endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
     requests,
+    conditions,
     failNext: (...more: readonly S3Fault[]) => void faults.push(...more),
     close: async () => {
       for (const socket of sockets) socket.destroy();
@@ -79,7 +87,9 @@ function answer(request: IncomingMessage, response: ServerResponse, object: Uint
   const modified = "Thu, 01 Jan 2026 00:00:00 GMT";
   const half = range.subarray(0, range.length / 2);
   const bytes = fault === "is half" ? half : range;
-  const headers = { etag: `"${etag}"`, "last-modified": modified, "content-length": bytes.length };
+  const tag = fault === "has a weak ETag" ? `W/"${etag}"` : `"${etag}"`;
+  const told = fault === "has no ETag" ? {} : { etag: tag };
+  const headers = { ...told, "last-modified": modified, "content-length": bytes.length };
   response.writeHead(isWhole ? 200 : 206, headers);
   if (request.method === "HEAD") response.end();
   else if (fault === "stalls in the body") response.write(half);

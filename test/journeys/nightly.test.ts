@@ -3,12 +3,15 @@
  * SIGTERM. The schedule is of every second, and what is waited for is what it did, not time.
  */
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
 import { takeLease, thisHolder } from "../../batch/lease.ts";
 import { openLmdbStore } from "../../features/store/lmdb.ts";
 import { copyExample, headgate, run, serve, start } from "../harness/project.ts";
 import { until } from "../harness/redis.ts";
+import { s3Environment } from "../harness/s3.ts";
+import { type S3Fault, startScriptedS3 } from "../harness/scripted-s3.ts";
 
 const VIEW = "customer_30d_features";
 // Several processes a test, each of which loads the example.
@@ -23,7 +26,7 @@ beforeAll(async () => {
 test("a schedule is caught up with, kept without a run too many, shown, and given up on SIGTERM", async () => {
   const nightly = start(headgate("nightly"), project, {
     HEADGATE_NIGHTLY_SCHEDULE: "* * * * * *",
-    HEADGATE_HEALTH_PORT: "0",
+    HEADGATE_NIGHTLY_HEALTH_PORT: "0",
   });
   await nightly.waitFor(/customer_30d_features: nothing new; [\s\S]*nothing new; /);
   expect(nightly.stdout()).toMatch(/^customer_30d_features: [\d,]+ rows of 1 file \([\d,]+ written/);
@@ -109,6 +112,27 @@ test("a run that fails says so and is told of", async () => {
   const described = await run(headgate("features", "describe", VIEW), other);
   expect(described.stdout).toMatch(/loaded {5}never; failed \S+ \[SOURCE_NOT_FOUND\]\n/);
 });
+
+test.each([["nightly"], ["materialize-incremental", "now"]])(
+  "SIGTERM ends %s at once while it waits for an S3 that never answers",
+  async (...words) => {
+    const s3 = await startScriptedS3(new Uint8Array());
+    s3.failNext(...Array<S3Fault>(100).fill("stalls"));
+    const other = copyExample();
+    const file = join(other, "features", "customer.ts");
+    writeFileSync(file, readFileSync(file, "utf8").replace(".headgate/customer_30d.parquet", "s3://features/data"));
+    await run(headgate("apply"), other);
+    const loading = start(headgate(...words), other, s3Environment(s3.endpoint));
+    await until("the first request", async () => s3.requests.length > 0);
+    const beforeMs = Date.now();
+    loading.signal("SIGTERM");
+    expect((await loading.ended).exitCode).toBe(1);
+    // A request is given up after 15 s at the earliest, and then tried again.
+    expect(Date.now() - beforeMs).toBeLessThan(10_000);
+    expect(s3.requests.length).toBe(1);
+    await s3.close();
+  },
+);
 
 test.each([
   [["--views", "orders"], {}, 2, "VIEW_NOT_FOUND"],
