@@ -31,7 +31,7 @@ function payloadOf(schema: unknown, value: unknown): Buffer {
     schema as avro.Schema,
     {
       wrapUnions: "auto",
-      typeHook: (node) => ((node as { type?: unknown }).type === "long" || node === "long" ? LONG : undefined),
+      typeHook: (node: unknown) => ((node as { type?: unknown }).type === "long" || node === "long" ? LONG : undefined),
     } as object,
   ).toBuffer(value);
 }

@@ -93,7 +93,7 @@ describe("a registry that is scripted", () => {
     open();
     const withLogin = url.replace("http://", "http://us%40er:p%3Ass@");
     const refused = openSchemaRegistry(`${withLogin}/`, { now: () => NOW }).schema(1) as Promise<unknown>;
-    const error = await refused.catch((thrown) => thrown);
+    const error = (await refused.catch((thrown: unknown) => thrown)) as Error;
     expect(error).toMatchObject({ code: "STREAM_DENIED" });
     expect(error.message).not.toContain("p:ss");
     expect(logins).toEqual([`Basic ${Buffer.from("us@er:p:ss").toString("base64")}`]);
@@ -108,7 +108,7 @@ describe("a registry that is scripted", () => {
   ])("%s is the registry's fault, and the next one who asks tries again", async (_, reply, sentence) => {
     answer = (_, response) => reply(response);
     const registry = open({ timeoutMs: 300 });
-    const error = await (registry.schema(1) as Promise<unknown>).catch((thrown) => thrown);
+    const error = (await (registry.schema(1) as Promise<unknown>).catch((thrown: unknown) => thrown)) as Error;
     expect(error).toMatchObject({ code: "STREAM_UNREACHABLE", retriable: true });
     expect(error.message).toMatch(sentence);
     answer = (_, response) => json(response, 200, { schema: `"long"` });

@@ -26,7 +26,7 @@ export const recordOf = (value: Value, key: Value = null) => ({
 export function compileOne(
   schema: Parameters<typeof featureView>[1]["schema"],
   options: Options = {},
-  entities = [customer],
+  entities: readonly Entity[] = [customer],
 ) {
   const source = kafkaSource({ topic: "orders", timestampField: "event_ts", ...options });
   const view = featureView("orders", { entities, schema, stream: source });
