@@ -1,6 +1,6 @@
 /** A topic that one view reads, decoded a record at a time. */
 
-import { entity, featureView, int64, kafkaSource } from "../../headgate.ts";
+import { type Entity, entity, featureView, int64, kafkaSource } from "../../headgate.ts";
 import { compileTopicDecoder, type DecodedEvent } from "../decode.ts";
 
 export const NO_FEATURE = { unused: int64() };
