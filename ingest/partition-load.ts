@@ -28,6 +28,8 @@ export interface IngestedChunk {
   readonly records: readonly StreamRecord[];
   readonly counts: ReadonlyMap<string, RowCounts>;
   readonly deadLetters: number;
+  /** The last of them and why it is one, for the log; undefined without any. */
+  readonly lastDeadLetter: string | undefined;
   readonly watermark: WatermarkProgress;
   /** When the store had acknowledged its rows, epoch ms. */
   readonly acknowledgedMs: number;
@@ -95,6 +97,7 @@ async function loadBatch(
         records,
         counts: chunk.counts,
         deadLetters: letters.length,
+        lastDeadLetter: letters.length === 0 ? undefined : nameOf(letters.at(-1)!),
         watermark: watermark.take(),
         acknowledgedMs,
       } satisfies IngestedChunk);

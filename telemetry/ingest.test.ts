@@ -25,26 +25,46 @@ async function metricsOf(...messages: readonly (readonly [name: string, message:
   return text.split("\n").filter((line) => line.startsWith("headgate_ingest_"));
 }
 
-test("a chunk is counted by topic, view and outcome, and its records by how long they took", async () => {
-  const record = (offset: number, timestampMs: number) => ({
-    offset: BigInt(offset),
-    timestampMs,
-    key: null,
-    value: null,
-    headers: [],
-  });
-  const metrics = await metricsOf([
-    "headgate:ingest-chunk",
-    {
-      topic: "orders",
-      partition: 3,
-      records: [record(0, 1_000), record(1, 1_995)],
-      counts: new Map([["totals", { written: 1, equal: 0, stale: 0, superseded: 0, refused: 1 }]]),
-      deadLetters: 1,
-      watermark: { watermarkUs: 5_000_000, lateEvents: 1, latenessMaxUs: 2_000_000 },
-      acknowledgedMs: 2_000,
-    } satisfies IngestedChunk,
+const recordAt = (offset: number, timestampMs: number) => ({
+  offset: BigInt(offset),
+  timestampMs,
+  key: null,
+  value: null,
+  headers: [],
+});
+const chunkOf = (changes: Partial<IngestedChunk>): readonly [string, IngestedChunk] => [
+  "headgate:ingest-chunk",
+  {
+    topic: "orders",
+    partition: 3,
+    records: [recordAt(0, 1_000), recordAt(1, 1_995)],
+    counts: new Map([["totals", { written: 1, equal: 0, stale: 0, superseded: 0, refused: 1 }]]),
+    deadLetters: 1,
+    lastDeadLetter: `orders[3]@1: "total" is missing`,
+    watermark: { watermarkUs: 5_000_000, lateEvents: 1, latenessMaxUs: 2_000_000 },
+    acknowledgedMs: 2_000,
+    ...changes,
+  },
+];
+
+test("dead letters are told with the reason of the last, once a minute and topic, and none is left out of the number", async () => {
+  const none = { deadLetters: 0, lastDeadLetter: undefined };
+  await metricsOf(
+    chunkOf(none),
+    chunkOf({}),
+    chunkOf({ acknowledgedMs: 61_000 }),
+    chunkOf({ topic: "returns", acknowledgedMs: 61_000 }),
+    chunkOf({ acknowledgedMs: 62_000, deadLetters: 3 }),
+  );
+  expect(lines.map((line) => JSON.parse(line)).map(({ topic, events, last }) => [topic, events, last])).toEqual([
+    ["orders", 1, `orders[3]@1: "total" is missing`],
+    ["returns", 1, `orders[3]@1: "total" is missing`],
+    ["orders", 4, `orders[3]@1: "total" is missing`],
   ]);
+});
+
+test("a chunk is counted by topic, view and outcome, and its records by how long they took", async () => {
+  const metrics = await metricsOf(chunkOf({}));
   expect(metrics).toEqual(
     expect.arrayContaining([
       'headgate_ingest_events_total{topic="orders"} 2',
@@ -85,18 +105,7 @@ test("the state shows the partitions that are assigned now and no others, and te
 });
 
 test("what is known of a partition goes when it is another ingester's, and stays while nobody knows whose it is", async () => {
-  const chunk = (partition: number): readonly [string, IngestedChunk] => [
-    "headgate:ingest-chunk",
-    {
-      topic: "orders",
-      partition,
-      records: [{ offset: 0n, timestampMs: 9_000, key: null, value: null, headers: [] }],
-      counts: new Map(),
-      deadLetters: 0,
-      watermark: { watermarkUs: 5_000_000, lateEvents: 0, latenessMaxUs: 0 },
-      acknowledgedMs: 2_000,
-    },
-  ];
+  const chunk = (partition: number) => chunkOf({ partition });
   const assigned = (...partitions: readonly number[]) =>
     partitions.map((partition) => ({ topic: "orders", partition }));
   const state = (assignments: IngestState["assignments"]): readonly [string, IngestState] => [

@@ -16,11 +16,13 @@ const STREAM_BUCKETS = [
 ];
 /** Of more partitions than this a line does not name each. */
 const PLACES_TOLD_MAX = 20;
+/** Between two lines on the dead letters of a topic, ms; a line has the number of those since the last. */
+const DEAD_LETTERS_TOLD_EVERY_MS = 60_000;
 const OUTCOMES = ["written", "equal", "stale", "superseded", "refused"] as const;
 
 /** Counts what the stream does, and tells of what should not happen. */
 export function countIngest(metrics: MetricsRegistry, log: Log): readonly Listener[] {
-  return [...countChunks(metrics), ...countTroubles(metrics, log), showState(metrics, log)];
+  return [...countChunks(metrics), tellDeadLetters(log), ...countTroubles(metrics, log), showState(metrics, log)];
 }
 
 function countChunks(metrics: MetricsRegistry): readonly Listener[] {
@@ -92,6 +94,19 @@ function countChunks(metrics: MetricsRegistry): readonly Listener[] {
   });
   const forget = on<IngestState>("headgate:ingest-state", ({ assignments }) => shown.keepOnly(assignments));
   return [count, forget];
+}
+
+/** Tells of a topic's dead letters as they come, with the reason of the last, but not of each. */
+function tellDeadLetters(log: Log): Listener {
+  const topicOf = memoized((_topic: string) => ({ toldMs: Number.NEGATIVE_INFINITY, untold: 0 }));
+  return on<IngestedChunk>("headgate:ingest-chunk", ({ topic, deadLetters, lastDeadLetter, acknowledgedMs }) => {
+    if (lastDeadLetter === undefined) return;
+    const told = topicOf(topic);
+    told.untold += deadLetters;
+    if (acknowledgedMs - told.toldMs < DEAD_LETTERS_TOLD_EVERY_MS) return;
+    log("warn", "events went to the dead letters", { topic, events: told.untold, last: lastDeadLetter });
+    [told.toldMs, told.untold] = [acknowledgedMs, 0];
+  });
 }
 
 type Partition = NonNullable<IngestState["assignments"]>[number];
