@@ -115,7 +115,7 @@ test("what is known of a partition goes when it is another ingester's, and stays
   const metrics = await metricsOf(chunk(0), chunk(1), state(assigned(0, 1)), state(undefined), state(assigned(1)));
   expect(metrics.filter((line) => /watermark|lateness/.test(line))).toEqual([
     'headgate_ingest_watermark_timestamp_seconds{topic="orders",partition="1"} 5',
-    'headgate_ingest_lateness_seconds{topic="orders",partition="1"} 0',
+    'headgate_ingest_lateness_seconds{topic="orders",partition="1"} 2',
   ]);
   // The producer's clock was ahead.
   expect(metrics).toContain('headgate_ingest_latency_seconds_sum{topic="orders"} 0');
