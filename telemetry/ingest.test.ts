@@ -105,7 +105,7 @@ test("the state shows the partitions that are assigned now and no others, and te
 });
 
 test("what is known of a partition goes when it is another ingester's, and stays while nobody knows whose it is", async () => {
-  const chunk = (partition: number) => chunkOf({ partition });
+  const chunk = (partition: number) => chunkOf({ partition, records: [recordAt(0, 9_000)] });
   const assigned = (...partitions: readonly number[]) =>
     partitions.map((partition) => ({ topic: "orders", partition }));
   const state = (assignments: IngestState["assignments"]): readonly [string, IngestState] => [
