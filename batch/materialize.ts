@@ -12,44 +12,26 @@ import { findView } from "../features/catalog.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import type { Registry } from "../features/registry.ts";
 import type { FileSource } from "../features/source.ts";
-import type { OnlineStore } from "../features/store/online-store.ts";
 import { openObjectStore } from "../object-store.ts";
 import { openFileEncoder } from "./file-encoder.ts";
 import { DEFAULT_RANGE_ROWS } from "./file-load.ts";
 import { checkEnd } from "./interval.ts";
-import type { LeaseHolder } from "./lease.ts";
 import { waitOnTimer } from "./outage.ts";
 import type { MaterializeReport, ViewReport } from "./report.ts";
 import { DEFAULT_WRITE_ROWS } from "./row-flow.ts";
 import type { Wait } from "./row-rate.ts";
-import type { Shard } from "./shard.ts";
 import { viewDefinition } from "./view-definition.ts";
 import { loadView } from "./view-load.ts";
-import type { MaterializeRange } from "./view-plan.ts";
-import { loadedViewOf, type MaterializeSettings, type ViewProgress } from "./view-run.ts";
+import { type LoadOptions, loadedViewOf } from "./view-run.ts";
 
 /** What to do. */
-export interface MaterializeOptions {
-  readonly store: OnlineStore;
+export interface MaterializeOptions extends LoadOptions {
   readonly registry: Registry;
   readonly applied: AppliedRegistry | undefined;
   /** Where relative source paths start. */
   readonly projectDirectory: string;
   /** Names; undefined: every view that has a file source. */
   readonly views?: readonly string[];
-  readonly range: MaterializeRange;
-  /** One of several processes that share the load; undefined: all of it. */
-  readonly shard?: Shard | undefined;
-  /** With a shard: drops an unfinished plan that no shard is at work on. */
-  readonly restart?: boolean | undefined;
-  readonly settings: MaterializeSettings;
-  readonly holder: LeaseHolder;
-  readonly now: () => number;
-  readonly onProgress?: (progress: ViewProgress) => void;
-  /** Told in a sentence for what a view's load waits. */
-  readonly onWait?: (sentence: string) => void;
-  /** Stops the work between two batches, with the lease given up and the checkpoint where it was. */
-  readonly signal?: AbortSignal;
   /** See DEFAULT_RANGE_ROWS. */
   readonly rangeRows?: number;
   /** See DEFAULT_WRITE_ROWS. */

@@ -51,9 +51,26 @@ export interface ViewProgress {
   readonly ended: boolean;
 }
 
-/** What to load. */
-export interface ViewLoadOptions {
+/** What a materialization and the loads of its views are given alike. */
+export interface LoadOptions {
   readonly store: OnlineStore;
+  readonly range: MaterializeRange;
+  /** One of several processes that share the load; undefined: all of it. */
+  readonly shard?: Shard | undefined;
+  /** With a shard: drops an unfinished plan that no shard is at work on. */
+  readonly restart?: boolean | undefined;
+  readonly settings: MaterializeSettings;
+  readonly holder: LeaseHolder;
+  readonly now: () => number;
+  readonly onProgress?: ((progress: ViewProgress) => void) | undefined;
+  /** Told in a sentence for what a view's load waits, once. */
+  readonly onWait?: ((sentence: string) => void) | undefined;
+  /** Stops the work between two batches, with the lease given up and the checkpoint where it was. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What to load. */
+export interface ViewLoadOptions extends LoadOptions {
   readonly objects: ObjectStore;
   /** One for all views of a run. */
   readonly encoder: FileEncoder;
@@ -64,19 +81,7 @@ export interface ViewLoadOptions {
   /** Fingerprint of what the rows are made by; another one than the checkpoint's loads every file anew. */
   readonly definition: string;
   readonly run: string;
-  readonly range: MaterializeRange;
-  /** Undefined: all of it. */
-  readonly shard?: Shard | undefined;
-  /** Drops a plan of other shards that was left unfinished. */
-  readonly restart?: boolean | undefined;
-  readonly settings: MaterializeSettings;
-  readonly holder: LeaseHolder;
-  readonly now: () => number;
   readonly wait: Wait;
-  readonly onProgress?: ((progress: ViewProgress) => void) | undefined;
-  /** Told in a sentence for what it waits, once. */
-  readonly onWait?: ((sentence: string) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
   readonly rangeRows: number;
   /** Rows given to the store at once: between two such writes an abort and a lost lease are noticed. */
   readonly writeRows: number;

@@ -6,17 +6,17 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
-import kafkajs from "kafkajs";
+import kafkajs, { type Admin } from "kafkajs";
+import { freePorts } from "../test/harness/free-ports.ts";
+import { brokerProperties, FORMAT_LOG, hasLeaders, PROPERTIES_FILE } from "../test/harness/kafka-broker.ts";
 import { findKafkaJars } from "../test/harness/kafka-program.ts";
 
 const { Kafka, logLevel } = kafkajs;
 const JVM = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"];
-const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk";
 /** How long the broker may take to start, ms. */
 const START_TIMEOUT_MS = 120_000;
 const LOOK_PAUSE_MS = 100;
@@ -36,13 +36,13 @@ export async function startBenchKafka(): Promise<BenchKafka> {
   const found = await findKafkaJars();
   if ("missing" in found) throw new Error(`This bench needs a Kafka: ${found.missing}.`);
   const folder = mkdtempSync(join(tmpdir(), "headgate-bench-kafka-"));
-  const [port, controller] = [await freePort(), await freePort()];
+  const [port, controller] = await freePorts(2);
   const address = `127.0.0.1:${port}`;
   const java = [...JVM, "-cp", join(found.jars, "*")];
-  writeFileSync(join(folder, "server.properties"), properties(port, controller, folder));
-  const format = ["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c", "server.properties"];
-  await promisify(execFile)(found.java, [...java, ...format], { cwd: folder });
-  const child = spawn(found.java, [...java, "kafka.Kafka", "server.properties"], { cwd: folder, stdio: "ignore" });
+  const properties = brokerProperties(folder, controller!, [{ name: "PLAINTEXT", port: port! }]);
+  writeFileSync(join(folder, PROPERTIES_FILE), properties);
+  await promisify(execFile)(found.java, [...java, ...FORMAT_LOG], { cwd: folder });
+  const child = spawn(found.java, [...java, "kafka.Kafka", PROPERTIES_FILE], { cwd: folder, stdio: "ignore" });
   const ended = once(child, "exit");
   const admin = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING }).admin();
   const stop = async () => {
@@ -53,8 +53,7 @@ export async function startBenchKafka(): Promise<BenchKafka> {
   };
   const createTopic = async (topic: string, numPartitions: number) => {
     await admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false });
-    // kafkajs' own waiting takes a broker that has not heard of the topic yet for a failure.
-    while (!(await hasLeaders(admin, topic))) await pause(LOOK_PAUSE_MS);
+    while (!(await hasLeaders(admin, topic, numPartitions))) await pause(LOOK_PAUSE_MS);
   };
   const endMs = performance.now() + START_TIMEOUT_MS;
   while (!(await isUp(admin))) {
@@ -77,13 +76,6 @@ export async function startBenchKafka(): Promise<BenchKafka> {
   });
 }
 
-type Admin = ReturnType<InstanceType<typeof Kafka>["admin"]>;
-
-async function hasLeaders(admin: Admin, topic: string): Promise<boolean> {
-  const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => undefined);
-  return found?.topics[0]?.partitions.every(({ leader }) => leader >= 0) ?? false;
-}
-
 async function isUp(admin: Admin): Promise<boolean> {
   try {
     await admin.connect();
@@ -92,16 +84,6 @@ async function isUp(admin: Admin): Promise<boolean> {
     await pause(LOOK_PAUSE_MS);
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Run from its source. */
@@ -127,27 +109,3 @@ public class Fill {
   }
 }
 `;
-
-function properties(port: number, controller: number, folder: string): string {
-  return `
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:${controller}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}
-inter.broker.listener.name=PLAINTEXT
-controller.listener.names=CONTROLLER
-log.dirs=${join(folder, "log")}
-auto.create.topics.enable=false
-offsets.topic.num.partitions=4
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=4
-group.initial.rebalance.delay.ms=0
-log.cleaner.dedupe.buffer.size=2097152
-`;
-}

@@ -5,22 +5,17 @@
  */
 
 import autocannon from "autocannon";
-import type { LoadFigures, LoadJob } from "./load.ts";
+import type { LoadAnswers, LoadFigures, LoadJobs } from "./load.ts";
 import { type DrawId, percentile, uniformIds, zipfIds } from "./statistics.ts";
+import { serveJobs } from "./worker.ts";
 
 /** Different bodies that a connection sends in turn. */
 const BODIES_PER_CONNECTION = 256;
 const BODIES_PER_CONNECTION_OF_LISTS = 32;
 
-process.on("message", async ({ url, job }: { url: string; job: LoadJob }) => {
-  try {
-    process.send!(await load(url, job));
-  } catch (thrown) {
-    process.send!({ failed: String(thrown) });
-  }
-});
+serveJobs<LoadJobs, LoadAnswers>({ load });
 
-async function load(url: string, job: LoadJob): Promise<LoadFigures> {
+async function load({ url, job }: LoadJobs["load"]): Promise<LoadFigures> {
   const draw = (job.ids === "zipf" ? zipfIds : uniformIds)(job.idCount, job.seed);
   const run = autocannon({
     url: `${url}/predict`,

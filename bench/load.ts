@@ -4,11 +4,9 @@
  * the last server as for the first.
  */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { pinned, readCpuMicros } from "./process-cpu.ts";
+import { readCpuMicros } from "./process-cpu.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
+import { startWorker } from "./worker.ts";
 
 /** The load generator's core. */
 const GENERATOR_CORE = 1;
@@ -48,36 +46,29 @@ export interface LoadGenerator {
   stop(): Promise<void>;
 }
 
+/** What can be asked of load-generator.ts. */
+export interface LoadJobs {
+  readonly load: { readonly url: string; readonly job: LoadJob };
+}
+
+/** The answers. */
+export interface LoadAnswers {
+  readonly load: LoadFigures;
+}
+
 /** Starts the generator. */
 export function startLoadGenerator(): LoadGenerator {
-  const program = fileURLToPath(new URL("load-generator.ts", import.meta.url));
-  const loader = import.meta.resolve("jiti/register");
-  const [command, ...args] = pinned(GENERATOR_CORE, [process.execPath, "--import", loader, program]);
-  const child = spawn(command!, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-
-  const exited = once(child, "exit");
-
-  async function send(url: string, job: LoadJob): Promise<LoadFigures> {
-    const ended = exited.then(() => ({ failed: "The load generator ended before it answered." }));
-    const answered = once(child, "message") as Promise<[LoadFigures | { readonly failed: string }]>;
-    child.send({ url, job });
-    const answer = await Promise.race([answered.then(([message]) => message), ended]);
-    if ("failed" in answer) throw new Error(answer.failed);
-    return answer;
-  }
-
+  const program = new URL("load-generator.ts", import.meta.url);
+  const worker = startWorker<LoadJobs, LoadAnswers>(program, GENERATOR_CORE);
   return Object.freeze({
     async run(server: ServerUnderTest, job: LoadJob) {
       const before = readCpuMicros(server.pid);
-      const figures = await send(server.url, job);
+      const figures = await worker.ask("load", { url: server.url, job });
       const after = readCpuMicros(server.pid);
       const cpuMicrosPerRequest =
         before === undefined || after === undefined ? undefined : (after - before) / figures.requests;
       return { ...figures, cpuMicrosPerRequest };
     },
-    async stop() {
-      child.kill();
-      await exited;
-    },
+    stop: worker.stop,
   });
 }

@@ -6,18 +6,16 @@
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
+import { freePorts } from "../test/harness/free-ports.ts";
 import { pinned } from "./process-cpu.ts";
 
 /** The core of a single server, and that of whoever loads it. */
 export const [REDIS_CORE, CLIENT_CORE] = [0, 1];
-/** Below the range that the system gives to outgoing connections. */
-const [PORTS_FROM, PORTS_UNTIL] = [10_240, 32_000];
 /** How long a server or a cluster may take to come up, ms. */
 const START_TIMEOUT_MS = 20_000;
 const LOOK_PAUSE_MS = 20;
@@ -40,7 +38,8 @@ export function missingRedis(): string | undefined {
 
 /** Starts a server; `core` undefined lets it run on any. Words such as "--maxmemory", "1gb" go over what is set here. */
 export async function startBenchRedis(core: number | undefined, ...settings: readonly string[]): Promise<BenchRedis> {
-  const [folder, port] = [mkdtempSync(join(tmpdir(), "headgate-bench-redis-")), await freePort()];
+  const folder = mkdtempSync(join(tmpdir(), "headgate-bench-redis-"));
+  const port = (await freePorts(1))[0]!;
   const own = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"];
   const words = ["redis-server", ...own, "--hash-max-listpack-value", "1024", ...settings];
   const [program, ...args] = core === undefined ? words : pinned(core, words);
@@ -79,8 +78,9 @@ export async function startBenchCluster(): Promise<BenchCluster> {
   const stop = async () => void (await Promise.all(nodes.map((node) => node.stop())));
   try {
     for (let i = 0; i < 3; i++) {
-      const bus = ["--cluster-enabled", "yes", "--cluster-port", String(await freePort())];
-      nodes.push(await startBenchRedis(undefined, ...bus));
+      const [bus] = await freePorts(1);
+      const cluster = ["--cluster-enabled", "yes", "--cluster-port", String(bus)];
+      nodes.push(await startBenchRedis(undefined, ...cluster));
     }
     const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
     execFileSync("redis-cli", ["--cluster", "create", ...addresses, "--cluster-yes"], { stdio: "ignore" });
@@ -124,16 +124,4 @@ export interface HsetLoad {
   readonly prefix: string;
   /** Held to the client's core. */
   readonly isPinned: boolean;
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS_FROM + Math.floor(Math.random() * (PORTS_UNTIL - PORTS_FROM));
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) return port;
-  }
 }

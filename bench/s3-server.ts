@@ -6,11 +6,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { freePorts } from "../test/harness/free-ports.ts";
 import { findS3 } from "../test/harness/s3-program.ts";
 
 const START_TIMEOUT_MS = 20_000;
@@ -36,7 +36,7 @@ export async function startBenchS3(): Promise<BenchS3 | { readonly missing: stri
   const folder = mkdtempSync(join(tmpdir(), "headgate-bench-s3-"));
   const [objects, metadata] = [join(folder, "objects"), join(folder, "metadata")];
   for (const one of [objects, metadata]) mkdirSync(one);
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const words = [
     "--port",
     `127.0.0.1:${port}`,
@@ -102,14 +102,4 @@ async function bucketAt(
     return `s3://${bucket}/${key}`;
   };
   return Object.freeze({ environment, put, stop });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { readonly port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,10 +1,8 @@
 /** What can be asked of store-worker.ts, and a handle on such a process. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { pinned, readCpuMicros } from "./process-cpu.ts";
+import { readCpuMicros } from "./process-cpu.ts";
 import type { StoreShape } from "./store-rows.ts";
+import { startWorker, type Worker } from "./worker.ts";
 
 interface Place {
   readonly url: string;
@@ -60,36 +58,12 @@ export interface Answers {
   readonly read: Reads;
 }
 
-/** A running worker: one job at a time. */
-export interface StoreWorker {
-  readonly pid: number;
-  /** Rejects when the job fails. */
-  ask<Name extends keyof Jobs>(name: Name, job: Jobs[Name]): Promise<Answers[Name]>;
-  stop(): Promise<void>;
-}
+/** A running worker. */
+export type StoreWorker = Worker<Jobs, Answers>;
 
 /** Starts a worker; `core` undefined lets it run on any. */
 export function startStoreWorker(core: number | undefined): StoreWorker {
-  const program = fileURLToPath(new URL("store-worker.ts", import.meta.url));
-  const words = [process.execPath, "--import", import.meta.resolve("jiti/register"), program];
-  const [command, ...args] = core === undefined ? words : pinned(core, words);
-  const child = spawn(command!, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  const exited = once(child, "exit");
-  return Object.freeze({
-    pid: child.pid!,
-    async ask<Name extends keyof Jobs>(name: Name, job: Jobs[Name]) {
-      const ended = exited.then(() => ({ failed: "The worker ended before it answered." }));
-      const answered = once(child, "message") as Promise<[Answers[Name] | { readonly failed: string }]>;
-      child.send({ name, job });
-      const answer = await Promise.race([answered.then(([message]) => message), ended]);
-      if ("failed" in answer) throw new Error(answer.failed);
-      return answer;
-    },
-    async stop() {
-      child.kill();
-      await exited;
-    },
-  });
+  return startWorker(new URL("store-worker.ts", import.meta.url), core);
 }
 
 /** CPU time that a process takes while something is done, µs; undefined without /proc. */

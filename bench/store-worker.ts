@@ -16,6 +16,7 @@ import {
 import { percentile, uniformIds } from "./statistics.ts";
 import { encodeRows, SHAPES } from "./store-rows.ts";
 import type { Answers, Jobs, Reads, Seen, Written } from "./store-worker-jobs.ts";
+import { serveJobs } from "./worker.ts";
 
 /** Rows of one write, as materialize has them; one write after the other. */
 const WRITE_ROWS = 16_384;
@@ -26,15 +27,7 @@ const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
 const keyOf = (id: number) => `customer_id=${id}`;
 const requestOf = (id: number) => ({ key: keyOf(id), fields: FIELDS });
 
-process.on("message", async <Name extends keyof Jobs>({ name, job }: { name: Name; job: Jobs[Name] }) => {
-  try {
-    process.send!(await WORK[name](job));
-  } catch (thrown) {
-    process.send!({ failed: String(thrown) });
-  }
-});
-
-const WORK: { readonly [Name in keyof Jobs]: (job: Jobs[Name]) => Promise<Answers[Name]> } = {
+serveJobs<Jobs, Answers>({
   write: (job) => withStore(job.url, job.prefix, (store) => write(store, job)),
   stream: (job) => withStore(job.url, job.prefix, (store) => stream(store, job)),
   watch: (job) => withMemory(job.url, job.prefix, (store) => watch(store, job)),
@@ -42,7 +35,7 @@ const WORK: { readonly [Name in keyof Jobs]: (job: Jobs[Name]) => Promise<Answer
     job.fromMemory
       ? withMemory(job.url, job.prefix, (store) => read(store, job))
       : withStore(job.url, job.prefix, (store) => read(store, job)),
-};
+});
 
 async function withStore<T>(url: string, keyPrefix: string, work: (store: OnlineStore) => Promise<T>): Promise<T> {
   const tracking = { now: nowMs, random: Math.random };

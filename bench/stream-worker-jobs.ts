@@ -1,8 +1,6 @@
 /** What can be asked of stream-worker.ts, and a handle on such a process. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { startWorker, type Worker } from "./worker.ts";
 
 /** The time of all processes: what the wall's clock said when the machine's monotonic one said something. */
 export interface SharedClock {
@@ -55,31 +53,10 @@ export interface StreamAnswers {
   };
 }
 
-/** A running worker: one job at a time. */
-export interface StreamWorker {
-  /** Rejects when the job fails. */
-  ask<Name extends keyof StreamJobs>(name: Name, job: StreamJobs[Name]): Promise<StreamAnswers[Name]>;
-  stop(): Promise<void>;
-}
+/** A running worker. */
+export type StreamWorker = Worker<StreamJobs, StreamAnswers>;
 
 /** Starts a worker. */
 export function startStreamWorker(): StreamWorker {
-  const program = fileURLToPath(new URL("stream-worker.ts", import.meta.url));
-  const words = ["--import", import.meta.resolve("jiti/register"), program];
-  const child = spawn(process.execPath, words, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  const exited = once(child, "exit");
-  return Object.freeze({
-    async ask<Name extends keyof StreamJobs>(name: Name, job: StreamJobs[Name]) {
-      const ended = exited.then(() => ({ failed: "The worker ended before it answered." }));
-      const answered = once(child, "message") as Promise<[StreamAnswers[Name] | { readonly failed: string }]>;
-      child.send({ name, job });
-      const answer = await Promise.race([answered.then(([message]) => message), ended]);
-      if ("failed" in answer) throw new Error(answer.failed);
-      return answer;
-    },
-    async stop() {
-      child.kill();
-      await exited;
-    },
-  });
+  return startWorker(new URL("stream-worker.ts", import.meta.url), undefined);
 }

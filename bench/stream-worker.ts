@@ -8,6 +8,7 @@ import kafkajs, { type Consumer } from "kafkajs";
 import { percentile, seededRandom } from "./statistics.ts";
 import { eventText } from "./stream-events.ts";
 import type { SharedClock, StreamAnswers, StreamJobs } from "./stream-worker-jobs.ts";
+import { serveJobs } from "./worker.ts";
 
 const { Kafka, Partitioners, logLevel } = kafkajs;
 const FETCH_WAIT_MS = 200;
@@ -18,19 +19,7 @@ const WATCHED_EVERY = 10;
 const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
 const nowMs = (clock: SharedClock) => clock.wallMs + monotonicMs() - clock.monotonicMs;
 
-process.on("message", async <Name extends keyof StreamJobs>({ name, job }: { name: Name; job: StreamJobs[Name] }) => {
-  try {
-    process.send!(await WORK[name](job));
-  } catch (thrown) {
-    process.send!({ failed: String(thrown) });
-  }
-});
-
-const WORK: { readonly [Name in keyof StreamJobs]: (job: StreamJobs[Name]) => Promise<StreamAnswers[Name]> } = {
-  count,
-  produce,
-  watch,
-};
+serveJobs<StreamJobs, StreamAnswers>({ count, produce, watch });
 
 async function count({ broker, topic, partitions, records }: StreamJobs["count"]): Promise<StreamAnswers["count"]> {
   const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING });

@@ -5,14 +5,16 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { alone } from "./install-lock.ts";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, onPath } from "./program.ts";
 
 const KAFKA_VERSION = "4.4.0";
 const LOG4J_VERSION = "2.25.5";
+/** After so long an install has ended, or its process is gone, ms. */
+const LOCK_STALE_MS = INSTALL_TIMEOUT_MS + 10_000;
 
 /** How to run Kafka's classes, the address of a broker that is there already, or why there is neither. */
 export type FoundKafka =
@@ -32,7 +34,7 @@ export async function findKafkaJars(): Promise<Exclude<FoundKafka, { brokers: un
   const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
   const jars = join(cache, `kafka-${KAFKA_VERSION}`);
   if (!existsSync(jars) || onPath("java") === undefined) {
-    await alone(cache, () => {
+    await alone(cache, "kafka", LOCK_STALE_MS, () => {
       if (!existsSync(jars)) copyJars(cache, jars);
     });
   }
@@ -58,34 +60,6 @@ function copyJars(cache: string, jars: string): void {
     // Told as missing.
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** A lock that was not touched for so long was left by a process that is gone, ms. */
-const LOCK_STALE_MS = INSTALL_TIMEOUT_MS + 10_000;
-const LOCK_PAUSE_MS = 200;
-
-/** Test files run in processes of their own: one installs, the others wait. */
-async function alone(cache: string, work: () => void): Promise<void> {
-  mkdirSync(cache, { recursive: true });
-  const lock = join(cache, "kafka.lock");
-  while (!tryToLock(lock)) await pause(LOCK_PAUSE_MS);
-  try {
-    utimesSync(lock, new Date(), new Date());
-    work();
-  } finally {
-    rmSync(lock, { recursive: true, force: true });
-  }
-}
-
-function tryToLock(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    const ageMs = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (ageMs > LOCK_STALE_MS) rmSync(lock, { recursive: true, force: true });
-    return false;
   }
 }
 

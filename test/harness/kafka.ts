@@ -10,9 +10,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Admin, Kafka, logLevel, Partitioners } from "kafkajs";
 import { afterAll, vi } from "vitest";
+import { freePorts } from "./free-ports.ts";
+import { brokerProperties, FORMAT_LOG, hasLeaders, PROPERTIES_FILE } from "./kafka-broker.ts";
 import type { FoundKafka } from "./kafka-program.ts";
 import { type Running, run, start, temporaryFolder } from "./project.ts";
-import { freePorts } from "./redis.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
 export { findKafka, findKafkaJars } from "./kafka-program.ts";
@@ -21,7 +22,6 @@ export { findKafka, findKafkaJars } from "./kafka-program.ts";
 export const KAFKA_LOGIN = Object.freeze({ username: "alice", password: "alice-secret" });
 
 const JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk";
 
 /** How long a state may take to come, ms: a group waits 10 s for a dead member, and machines may be slow. */
 const UNTIL_TIMEOUT_MS = 60_000;
@@ -92,14 +92,8 @@ export async function useKafka(brokers: readonly string[]): Promise<KafkaTopics>
     admin,
     createTopic: async (topic, numPartitions, settings = {}) => {
       const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-      // kafkajs' own waiting takes a broker that has not heard of the topic yet for a failure.
       await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }], waitForLeaders: false });
-      await until(`the topic ${topic} to have leaders`, async () => {
-        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-        return (
-          topics[0]!.partitions.length === numPartitions && topics[0]!.partitions.every(({ leader }) => leader >= 0)
-        );
-      });
+      await until(`the topic ${topic} to have leaders`, () => hasLeaders(admin, topic, numPartitions));
     },
     produce: async (topic, messages, partition = 0) => {
       const sent = messages.map(({ timestampMs, key = null, value, headers = {} }) => ({
@@ -124,7 +118,7 @@ export async function startKafka(program: Extract<FoundKafka, { jars: string }>)
   afterAll(() => proxy.close());
   makeCertificate(folder);
   const ports = { plain: plain!, login: login!, tls: tls!, proxied: proxied!, proxyPort, controller: controller! };
-  writeFileSync(join(folder, "server.properties"), properties(ports, folder));
+  writeFileSync(join(folder, PROPERTIES_FILE), properties(ports, folder));
   writeFileSync(join(folder, "log4j2.yaml"), LOG4J);
   const java = (...words: readonly string[]) => [
     program.java,
@@ -137,12 +131,11 @@ export async function startKafka(program: Extract<FoundKafka, { jars: string }>)
     "--add-scram",
     `${mechanism}=[name=${KAFKA_LOGIN.username},password=${KAFKA_LOGIN.password}]`,
   ]);
-  const format = ["format", "--standalone", "-t", CLUSTER_ID, "-c", "server.properties", ...scrams];
-  const formatted = await run(java("kafka.tools.StorageTool", ...format), folder);
+  const formatted = await run(java(...FORMAT_LOG, ...scrams), folder);
   if (formatted.exitCode !== 0)
     throw new Error(`The log could not be formatted:\n${formatted.stdout}${formatted.stderr}`);
   const begin = async () => {
-    const running = start(java("kafka.Kafka", "server.properties"), folder);
+    const running = start(java("kafka.Kafka", PROPERTIES_FILE), folder);
     await running.waitFor(/Kafka Server started/);
     return running;
   };
@@ -204,48 +197,32 @@ interface Ports {
   readonly controller: number;
 }
 
-/** Small, so that it starts in seconds; a group's first rebalance does not wait for more members. */
+/** With logins and TLS, and quick to notice who is gone. */
 function properties(ports: Ports, folder: string): string {
-  const at = (name: string, port: number) => `${name}://127.0.0.1:${port}`;
-  const clients = [at("PLAIN", ports.plain), at("LOGIN", ports.login), at("TLS", ports.tls)];
+  const lines = brokerProperties(folder, ports.controller, [
+    { name: "PLAIN", port: ports.plain },
+    { name: "LOGIN", port: ports.login },
+    { name: "TLS", port: ports.tls },
+    { name: "PROXIED", port: ports.proxied, advertisedPort: ports.proxyPort },
+  ]);
   const { username, password } = KAFKA_LOGIN;
   const jaas = "org.apache.kafka.common.security";
-  return `
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:${ports.controller}
-listeners=${[...clients, at("PROXIED", ports.proxied), at("CONTROLLER", ports.controller)]}
-advertised.listeners=${[...clients, at("PROXIED", ports.proxyPort), at("CONTROLLER", ports.controller)]}
-inter.broker.listener.name=PLAIN
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAIN:PLAINTEXT,LOGIN:SASL_PLAINTEXT,TLS:SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+  return `${lines}listener.security.protocol.map=PLAIN:PLAINTEXT,LOGIN:SASL_PLAINTEXT,TLS:SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 listener.name.login.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.login.plain.sasl.jaas.config=${jaas}.plain.PlainLoginModule required user_${username}="${password}";
 listener.name.login.scram-sha-256.sasl.jaas.config=${jaas}.scram.ScramLoginModule required;
 listener.name.login.scram-sha-512.sasl.jaas.config=${jaas}.scram.ScramLoginModule required;
 listener.name.tls.ssl.keystore.type=PEM
 listener.name.tls.ssl.keystore.location=${join(folder, "server.pem")}
-log.dirs=${join(folder, "log")}
 broker.heartbeat.interval.ms=200
 broker.session.timeout.ms=1000
 num.partitions=6
-auto.create.topics.enable=false
 delete.topic.enable=true
-offsets.topic.num.partitions=4
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=4
-group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 message.max.bytes=4194304
 num.network.threads=2
 num.io.threads=2
 background.threads=2
-log.cleaner.dedupe.buffer.size=2097152
 `;
 }
 

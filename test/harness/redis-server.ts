@@ -6,10 +6,10 @@
 
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { Redis, type RedisOptions } from "ioredis";
 import { containerOf } from "./container.ts";
+import { freePorts } from "./free-ports.ts";
 import { type Running, start, temporaryFolder } from "./project.ts";
 
 /** How a server is started. */
@@ -136,25 +136,4 @@ export async function startTlsRedis(program: string): Promise<TlsRedis> {
   const settings = [...tls, "--tls-ca-cert-file", file("ca.crt"), "--tls-auth-clients", "no", "--save", ""];
   await startServer([program], 0, settings, {});
   return Object.freeze({ url: `rediss://127.0.0.1:${port}`, caFile: file("ca.crt"), port: port! });
-}
-
-/** Below the range that the system gives to outgoing connections, one of which could take a port before its server does. */
-const [PORTS_FROM, PORTS_UNTIL] = [10_240, 32_000];
-
-/** Ports of the loopback that nobody listens on. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = PORTS_FROM + Math.floor(Math.random() * (PORTS_UNTIL - PORTS_FROM));
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

@@ -5,12 +5,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePorts } from "./free-ports.ts";
 import { temporaryFolder } from "./project.ts";
-import { freePorts, type RedisServer, type RedisServerOptions, startRedis, startServer } from "./redis-server.ts";
+import { type RedisServer, type RedisServerOptions, startRedis, startServer } from "./redis-server.ts";
 
 export { englishCollation, findRedis, findValkey } from "./redis-program.ts";
 export {
-  freePorts,
   GIVEN_REDIS,
   givenOrStartedRedis,
   type RedisAddressed,

@@ -5,20 +5,19 @@
  */
 
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { dockerProgram } from "./container.ts";
+import { alone } from "./install-lock.ts";
 import { isExecutable, onPath } from "./program.ts";
 
 const VERSION = "1.8.0";
 const PACKAGE = `github.com/versity/versitygw/cmd/versitygw@v${VERSION}`;
 /** How long a build may take, ms; with empty caches on a busy machine of two cores it took seven minutes. */
 const BUILD_TIMEOUT_MS = 1_200_000;
-/** A lock older than this was left by a process that is gone, ms. */
+/** After so long a build has ended, or its process is gone, ms. */
 const LOCK_STALE_MS = BUILD_TIMEOUT_MS + 10_000;
-const LOCK_PAUSE_MS = 500;
 
 /** A server program, the address of a server that is there already, or why there is neither. */
 export type FoundS3 = { readonly program: string } | { readonly address: URL } | { readonly missing: string };
@@ -31,7 +30,7 @@ export async function findS3(): Promise<FoundS3> {
   const program = join(cache, `versitygw-${VERSION}`);
   const onThePath = onPath("versitygw");
   if (onThePath !== undefined) return { program: onThePath };
-  if (!isExecutable(program)) await alone(cache, () => build(cache, program));
+  if (!isExecutable(program)) await alone(cache, "versitygw", LOCK_STALE_MS, () => build(cache, program));
   if (isExecutable(program)) return { program };
   const image = dockerProgram(`versity/versitygw:v${VERSION}`);
   if (image !== undefined) return { program: image };
@@ -56,28 +55,5 @@ async function build(cache: string, program: string): Promise<void> {
     // Told as missing.
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Test files run in processes of their own: one builds, the others wait. */
-async function alone(cache: string, work: () => Promise<void>): Promise<void> {
-  mkdirSync(cache, { recursive: true });
-  const lock = join(cache, "versitygw.lock");
-  while (!tryToLock(lock)) await pause(LOCK_PAUSE_MS);
-  try {
-    await work();
-  } finally {
-    rmSync(lock, { recursive: true, force: true });
-  }
-}
-
-function tryToLock(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    const ageMs = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (ageMs > LOCK_STALE_MS) rmSync(lock, { recursive: true, force: true });
-    return false;
   }
 }

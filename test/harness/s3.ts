@@ -14,8 +14,9 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { containerOf } from "./container.ts";
+import { freePorts } from "./free-ports.ts";
 import { type Running, start, temporaryFolder } from "./project.ts";
-import { freePorts, until } from "./redis.ts";
+import { until } from "./redis.ts";
 import type { FoundS3 } from "./s3-program.ts";
 
 export { findS3 } from "./s3-program.ts";
