@@ -95,6 +95,22 @@ const COMMANDS: readonly CommandLine[] = [
     run: async (context, _, options) => (await import("./commands/nightly.ts")).nightly(context, options),
   },
   {
+    usage: "parity",
+    about: "hold what the online store serves against the files, and name the cause of every difference",
+    example: "headgate parity --sample 0.01",
+    options: [
+      VIEWS,
+      flag("--sample <share>", "look at this share of the entities, such as 0.01, chosen by their keys"),
+      flag("--seed <n>", "another seed samples other entities"),
+      flag("--repair", "show what would be written to put right what a materialization would"),
+      flag("--yes", "with --repair: write it"),
+      flag("--served", "hold what was served, by the served log, against what the files say was known then"),
+      flag("--from <time>", "with --served: what was served from then on (default: a day before --to)"),
+      flag("--to <time>", "with --served: what was served before then (default: now)"),
+    ],
+    run: async (context, _, options) => (await import("./commands/parity.ts")).parity(context, options),
+  },
+  {
     usage: "features list",
     about: "list feature views and services",
     example: "headgate features list",
@@ -118,11 +134,71 @@ const COMMANDS: readonly CommandLine[] = [
     example: "headgate models list",
     run: async (context) => (await import("./commands/models.ts")).listModels(context),
   },
+  {
+    usage: "models deploy <model> <file>",
+    about: "check an ONNX file and store it as the model's next version",
+    example: "headgate models deploy churn ./model.onnx --promote",
+    options: [
+      flag("--manifest <file>", "its manifest (default: model.json beside it, else that of the newest version)"),
+      flag("--sha256 <hex>", "what the file's SHA-256 has to be"),
+      flag("--dry-run", "check everything, store nothing"),
+      flag("--promote", "make it stable at once"),
+    ],
+    run: async (context, [model, file], options) =>
+      (await import("./commands/models-deploy.ts")).deployModel(context, model!, file!, options),
+  },
+  {
+    usage: "models traffic <model> [file]",
+    about: "show which versions answer whom, or put a traffic file in its place",
+    example: "headgate models traffic churn traffic.json",
+    run: async (context, [model, file]) =>
+      (await import("./commands/models-traffic.ts")).trafficOfModel(context, model!, file),
+  },
+  {
+    usage: "models canary <model> <version>",
+    about: "send a version a share of the entities",
+    example:
+      "headgate models canary churn 4 --percent 10 --guard error_rate=0.02,latency_ratio=2,psi=0.25,requests=500",
+    options: [
+      flag("--percent <share>", "the share, from 0 to 100"),
+      flag("--guard <bounds>", "end it by itself over error_rate, latency_ratio or psi in the last requests"),
+    ],
+    run: async (context, [model, version], options) =>
+      (await import("./commands/models-traffic.ts")).canaryModel(context, model!, version!, options),
+  },
+  {
+    usage: "models shadow <model> <version>",
+    about: "let a version see the same features off the answer's path",
+    example: "headgate models shadow churn 5",
+    options: [flag("--remove", "let it no longer")],
+    run: async (context, [model, version], options) =>
+      (await import("./commands/models-traffic.ts")).shadowModel(context, model!, version!, options),
+  },
+  {
+    usage: "models promote <model> [version]",
+    about: "make a version stable: the canary's, or the newest",
+    example: "headgate models promote churn 4",
+    run: async (context, [model, version]) =>
+      (await import("./commands/models-traffic.ts")).promoteModel(context, model!, version),
+  },
+  {
+    usage: "models rollback <model>",
+    about: "end the canary, or go back to the version before",
+    example: "headgate models rollback churn",
+    run: async (context, [model]) => (await import("./commands/models-traffic.ts")).rollbackModel(context, model!),
+  },
+  {
+    usage: "models retire <model> <version>",
+    about: "delete a version that answers nobody",
+    example: "headgate models retire churn 3",
+    run: async (context, [model, version]) =>
+      (await import("./commands/models-traffic.ts")).retireModel(context, model!, version!),
+  },
 ];
 
 const GROUPS: Readonly<Record<string, string>> = {
   features: "what features there are, and why a value is what it is",
-  models: "what models there are",
+  models: "what models there are, and which of their versions answer",
 };
 
 /** The program; `report` is told a finished command's exit code. */

@@ -11,6 +11,9 @@ import { formatDuration } from "./features/duration.ts";
 import { createUserModuleLoader } from "./features/feature-repository.ts";
 import { GATEWAY_SETTINGS } from "./settings/gateway.ts";
 import { INGEST_SETTINGS } from "./settings/ingest.ts";
+import { MODEL_SETTINGS } from "./settings/models.ts";
+import { PARITY_SETTINGS } from "./settings/parity.ts";
+import { SERVED_LOG_SETTINGS } from "./settings/served-log.ts";
 import type { DurationSetting, Setting } from "./settings/setting.ts";
 import { SOURCE_SETTINGS } from "./settings/sources.ts";
 import { STORE_SETTINGS } from "./settings/store.ts";
@@ -18,9 +21,12 @@ import { STORE_SETTINGS } from "./settings/store.ts";
 /** The table. Durations are written "2d", "36h", "90m", "30s", "500ms" and are milliseconds inside. */
 export const SETTINGS = Object.freeze({
   ...STORE_SETTINGS,
+  ...MODEL_SETTINGS,
   ...GATEWAY_SETTINGS,
   ...SOURCE_SETTINGS,
   ...INGEST_SETTINGS,
+  ...PARITY_SETTINGS,
+  ...SERVED_LOG_SETTINGS,
 });
 
 type Settings = typeof SETTINGS;

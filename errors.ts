@@ -67,6 +67,9 @@ export const ERRORS = Object.freeze({
   INTERVAL_INVALID: kind(422, false, "The materialization interval is not understood."),
   TOO_MANY_BAD_ROWS: kind(422, false, "More rows than allowed could not be taken."),
   MATERIALIZE_RUNNING: kind(409, true, "Another materialization of the view is running."),
+  SUITE_INVALID: kind(422, false, "A suite of expectations is wrong."),
+  EXPECTATIONS_FAILED: kind(422, false, "The rows to load are not what the view's suite expects."),
+  PARITY_FAILED: kind(422, false, "What the online store serves is not what the files say."),
   // Streaming.
   STREAM_UNREACHABLE: kind(503, true, "Kafka or the schema registry does not answer."),
   STREAM_DENIED: kind(403, false, "Kafka or the schema registry refuses access."),
@@ -82,6 +85,14 @@ export const ERRORS = Object.freeze({
     "The model's inputs or outputs do not fit the manifest and its feature service.",
   ),
   GOLDEN_MISMATCH: kind(422, false, "The model does not give the outputs of the manifest's examples."),
+  DRY_RUN_FAILED: kind(422, false, "The model fails for real entities of the online store."),
+  PARITY_REQUIRED: kind(422, false, "The model asks for a parity verdict that its feature views do not have."),
+  TRAFFIC_INVALID: kind(422, false, "How a model's requests are split is wrong."),
+  VERSION_NOT_FOUND: kind(404, false, "The model has no such version."),
+  VERSION_IN_USE: kind(409, false, "The version has a part in the model's traffic."),
+  DEPLOY_CONFLICT: kind(409, true, "Another deploy or change of traffic came first."),
+  PRECONDITION_FAILED: kind(412, false, "What the request was made for has changed since."),
+  REPOSITORY_UNREACHABLE: kind(503, true, "The model repository does not answer."),
 } satisfies Record<string, ErrorKind>);
 
 /** A code of the table. */

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -104,6 +113,33 @@ test.each([
   writeFileSync(join(directory, path), path);
   writeFileSync(join(directory, "odd/b.parquet"), "");
   expect(await listed(pattern)).toEqual([path]);
+});
+
+test("a folder tells of all that is below it, to a level, whatever its own name and the names in it", async () => {
+  const folder = "odd/a{1}*b";
+  mkdirSync(join(directory, folder, "empty"), { recursive: true });
+  mkdirSync(join(directory, folder, "x/y/z"), { recursive: true });
+  for (const name of ["_one", "two*", ".hidden", "x/three", "x/.hidden", "x/y/four"]) {
+    writeFileSync(join(directory, folder, name), name);
+  }
+  symlinkSync("x", join(directory, folder, "linked"));
+  symlinkSync("..", join(directory, folder, "x/up"));
+  symlinkSync("nowhere", join(directory, folder, "broken"));
+  const names = async (levels: number) => (await objects.listBelow(folder, levels)).map(({ name }) => name);
+  expect(await names(1)).toEqual(["_one", "empty/", "linked/", "two*", "x/"]);
+  expect(await names(2)).toEqual([
+    ...["_one", "empty/", "linked/", "linked/three", "linked/up/", "linked/y/"],
+    ...["two*", "x/", "x/three", "x/up/", "x/y/"],
+  ]);
+  expect(await names(3)).toContain("x/y/four");
+  for (const { name, version } of await objects.listBelow(folder, 3)) {
+    expect(version).toEqual(name.endsWith("/") ? undefined : await objects.stat(`${folder}/${name}`));
+  }
+});
+
+test.each(["none", "one.parquet", "one.parquet/x"])("%s is no folder to list", async (folder) => {
+  const refused = { code: "SOURCE_NOT_FOUND", message: `${folder} is not there or is no folder.` };
+  await expect(objects.listBelow(folder, 2)).rejects.toMatchObject(refused);
 });
 
 test("a range is read of the version that was looked at", async () => {

@@ -5,11 +5,11 @@
 
 import { HeadgateError } from "./errors.ts";
 import { openLocalFiles } from "./object-store/local-files.ts";
-import type { ObjectStore, ObjectVersion, PutCondition } from "./object-store/object-version.ts";
+import type { FolderEntry, ObjectStore, ObjectVersion, PutCondition } from "./object-store/object-version.ts";
 import { isS3Path } from "./object-store/path.ts";
 import type { S3Limits } from "./object-store/s3-attempts.ts";
 
-export type { ObjectStore, ObjectVersion };
+export type { FolderEntry, ObjectStore, ObjectVersion, PutCondition, S3Limits };
 
 /** How files are reached. */
 export interface ObjectStoreOptions {
@@ -32,6 +32,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore {
   };
   return Object.freeze({
     list: async (pattern: string) => (await storeOf(pattern)).list(pattern),
+    listBelow: async (folder: string, levels: number) => (await storeOf(folder)).listBelow(folder, levels),
     stat: async (path: string) => (await storeOf(path)).stat(path),
     read: async (path: string, start: number, end: number, etag: string) =>
       (await storeOf(path)).read(path, start, end, etag),

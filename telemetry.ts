@@ -8,14 +8,21 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { collectDefaultMetrics, Registry as MetricsRegistry } from "prom-client";
 import type { MaterializedViews } from "./features/materialized-view.ts";
+import type { ParityVerdicts } from "./features/parity-verdict.ts";
 import type { ServingStore } from "./features/store/serving-store.ts";
+import type { Models } from "./models/lifecycle.ts";
+import { watchEventLoop } from "./telemetry/event-loop.ts";
 import { countFaults } from "./telemetry/faults.ts";
 import { countIngest } from "./telemetry/ingest.ts";
 import type { Log } from "./telemetry/listener.ts";
 import { watchMaterialized } from "./telemetry/materialized.ts";
-import { countModels } from "./telemetry/models.ts";
+import { watchModelRepository } from "./telemetry/model-repository.ts";
+import { type ComparedModel, countVersionChanges, watchModelVersions } from "./telemetry/model-versions.ts";
+import { countModels, watchModelQueues } from "./telemetry/models.ts";
 import { countNights } from "./telemetry/nightly.ts";
+import { watchParity } from "./telemetry/parity.ts";
 import { countPredictions } from "./telemetry/predictions.ts";
+import { countServedLog } from "./telemetry/served-log.ts";
 import { countRoundTrips, logStore, watchStore } from "./telemetry/store.ts";
 
 /** Listening telemetry. */
@@ -28,6 +35,12 @@ export interface Telemetry {
   watchStore(serving: ServingStore): void;
   /** Shows when each feature view was last materialized; `read` is asked at every scrape. */
   watchMaterialized(read: () => Promise<MaterializedViews>): void;
+  /** Shows where the loaded versions run and what waits for them. */
+  watchModelQueues(models: Pick<Models, "list">): void;
+  /** Shows what each loaded version of a model answered; `read` is asked at every scrape. */
+  watchModelVersions(read: () => readonly ComparedModel[]): void;
+  /** Shows what the last parity run found of each feature view; `read` is asked at every scrape. */
+  watchParity(read: () => Promise<ParityVerdicts>): void;
   /** Stops listening. */
   stop(): void;
 }
@@ -41,19 +54,27 @@ export function startTelemetry(write: (line: string) => void, now: () => number)
   const listeners = [
     ...countPredictions(metrics, now),
     ...countModels(metrics, log),
+    ...countVersionChanges(metrics, log),
+    ...watchModelRepository(metrics, log),
     ...countFaults(metrics, log),
     ...countIngest(metrics, log),
     ...countNights(metrics, log),
+    ...countServedLog(metrics, log, now),
     ...logStore(log),
     ...countRoundTrips(metrics),
   ];
+  const endLag = watchEventLoop(metrics);
   for (const { name, listener } of listeners) subscribe(name, listener);
   return Object.freeze({
     metricsText: () => metrics.metrics(),
     log,
     watchStore: (serving: ServingStore) => watchStore(metrics, serving),
     watchMaterialized: (read: () => Promise<MaterializedViews>) => watchMaterialized(metrics, read),
+    watchParity: (read: () => Promise<ParityVerdicts>) => watchParity(metrics, read),
+    watchModelQueues: (models: Pick<Models, "list">) => watchModelQueues(metrics, models),
+    watchModelVersions: (read: () => readonly ComparedModel[]) => watchModelVersions(metrics, read),
     stop: () => {
+      endLag();
       for (const { name, listener } of listeners) unsubscribe(name, listener);
     },
   });

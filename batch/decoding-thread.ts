@@ -9,6 +9,8 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, HeadgateError } from "../errors.ts";
 import { createWatchMemory, lastDecoded, watchBeat } from "./decode-watch.ts";
+import type { ValidationResult } from "./expectations/validation-result.ts";
+import type { FileCheck } from "./file-check.ts";
 import type { ViewRows } from "./file-load.ts";
 import type { FileSummary, FileToOpen } from "./file-open.ts";
 import type { RowBatch } from "./row-batch.ts";
@@ -27,6 +29,8 @@ export interface FileEncoderOptions {
 export interface FileEncoder {
   /** Looks what there is in a file; see openFile for what it throws. */
   open(file: FileToOpen): Promise<FileSummary>;
+  /** Runs a suite over the rows of files; see checkFiles for what it throws. */
+  check(check: FileCheck): Promise<ValidationResult>;
   /** The rows of files, one such load at a time; see encodeFiles for what it throws. */
   encode(load: ViewRows): AsyncIterable<RowBatch>;
   close(): Promise<void>;
@@ -56,14 +60,16 @@ export interface ThreadStart {
   readonly watch: SharedArrayBuffer;
 }
 
-/** What the thread is told: a file to open, a load to encode, or that a batch was taken. */
+/** What the thread is told: a file to open, files to check, a load to encode, or that a batch was taken. */
 export type ToThread =
+  | { readonly id: number; readonly check: FileCheck }
   | { readonly id: number; readonly open: FileToOpen }
   | { readonly load: ViewRows }
   | { readonly taken: true };
 
-/** What the thread tells; what has an id is about the file to open that had it. */
+/** What the thread tells; what has an id answers what was asked with it. */
 export type FromThread =
+  | { readonly id: number; readonly checked: ValidationResult }
   | { readonly id: number; readonly opened: FileSummary }
   | { readonly id?: number; readonly failed: { readonly code: ErrorCode | undefined; readonly message: string } }
   | { readonly batch: RowBatch }
@@ -73,7 +79,8 @@ export type FromThread =
 export function openDecodingThread(options: FileEncoderOptions): FileEncoder {
   const thread = new DecodingThread(options);
   return Object.freeze({
-    open: (file: FileToOpen) => thread.open(file),
+    open: (file: FileToOpen) => thread.ask<FileSummary>((id) => ({ id, open: file })),
+    check: (check: FileCheck) => thread.ask<ValidationResult>((id) => ({ id, check })),
     encode: (load: ViewRows) => thread.encode(load),
     close: () => thread.close(),
   });
@@ -86,7 +93,7 @@ interface Waiting<Value> {
 
 class DecodingThread {
   readonly #options: FileEncoderOptions;
-  readonly #openings = new Map<number, Waiting<FileSummary>>();
+  readonly #asked = new Map<number, Waiting<never>>();
   #worker: Worker | undefined;
   #endWatch: () => void = () => {};
   /** What the encoding has been told and has not taken, and who waits for more. */
@@ -102,13 +109,13 @@ class DecodingThread {
     options.signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
-  open(file: FileToOpen): Promise<FileSummary> {
+  ask<Answer>(question: (id: number) => ToThread): Promise<Answer> {
     this.#options.signal?.throwIfAborted();
     const worker = this.#running();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#openings.set(id, { resolve, reject });
-      worker.postMessage({ id, open: file } satisfies ToThread);
+      this.#asked.set(id, { resolve, reject });
+      worker.postMessage(question(id));
     });
   }
 
@@ -169,10 +176,11 @@ class DecodingThread {
       this.#listener?.resolve();
       return;
     }
-    const opening = this.#openings.get(id);
-    this.#openings.delete(id);
-    if ("opened" in message) opening?.resolve(message.opened);
-    else if ("failed" in message) opening?.reject(thrownBy(message.failed));
+    const asker = this.#asked.get(id);
+    this.#asked.delete(id);
+    if ("opened" in message) asker?.resolve(message.opened as never);
+    else if ("checked" in message) asker?.resolve(message.checked as never);
+    else if ("failed" in message) asker?.reject(thrownBy(message.failed));
   }
 
   async #next(): Promise<FromThread> {
@@ -191,8 +199,8 @@ class DecodingThread {
     this.#worker = undefined;
     this.#failure = cause;
     this.#endWatch();
-    for (const opening of this.#openings.values()) opening.reject(cause);
-    this.#openings.clear();
+    for (const asker of this.#asked.values()) asker.reject(cause);
+    this.#asked.clear();
     this.#listener?.reject(cause);
     this.#listener = undefined;
     await worker.terminate();

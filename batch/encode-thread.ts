@@ -5,6 +5,7 @@ import { HeadgateError, reasonOf } from "../errors.ts";
 import { openObjectStore } from "../object-store.ts";
 import { beatInto } from "./decode-watch.ts";
 import { AHEAD, type FromThread, type ThreadStart, type ToThread } from "./decoding-thread.ts";
+import { checkFiles } from "./file-check.ts";
 import { encodeFiles, type ViewRows } from "./file-load.ts";
 import { openFile } from "./file-open.ts";
 import { createFileTails } from "./file-tail.ts";
@@ -39,6 +40,12 @@ function serve(port: MessagePort): void {
       const { id, open } = message;
       openFile(open, tails, () => onDecode(open.path, 0)).then(
         ({ summary }) => tell({ id, opened: summary }),
+        (cause: unknown) => tell({ id, failed: told(cause) }),
+      );
+    } else if ("check" in message) {
+      const { id, check } = message;
+      checkFiles(check, tails, onDecode).then(
+        (checked) => tell({ id, checked }),
         (cause: unknown) => tell({ id, failed: told(cause) }),
       );
     } else {

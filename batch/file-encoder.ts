@@ -6,6 +6,7 @@
 
 import { openObjectStore } from "../object-store.ts";
 import { type FileEncoder, type FileEncoderOptions, openDecodingThread } from "./decoding-thread.ts";
+import { checkFiles, type FileCheck } from "./file-check.ts";
 import { encodeFiles, type ViewRows } from "./file-load.ts";
 import { type FileToOpen, openFile } from "./file-open.ts";
 import { createFileTails } from "./file-tail.ts";
@@ -24,6 +25,7 @@ export function inlineEncoder(directory: string, signal?: AbortSignal): FileEnco
   const tails = createFileTails(objects);
   return Object.freeze({
     open: async (file: FileToOpen) => (await openFile(file, tails)).summary,
+    check: (check: FileCheck) => checkFiles(check, tails, () => {}),
     encode: (load: ViewRows) => encodeFiles(load, tails, () => {}),
     close: () => objects.close(),
   });

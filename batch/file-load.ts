@@ -62,7 +62,7 @@ export async function* encodeFiles(
 }
 
 /** A range that has been read. */
-interface RangeRead {
+export interface RangeRead {
   /** The file's place in the load. */
   readonly file: number;
   readonly opened: OpenedFile;
@@ -70,7 +70,12 @@ interface RangeRead {
   readonly values: readonly (readonly unknown[])[];
 }
 
-async function* rangeReads(load: ViewRows, tails: FileTails, onDecode: OnDecode): AsyncGenerator<Work<RangeRead>> {
+/** The ranges of the files, in their order, each to be begun when its turn is near. */
+export async function* rangeReads(
+  load: Pick<ViewRows, "view" | "rangeRows" | "files">,
+  tails: FileTails,
+  onDecode: OnDecode,
+): AsyncGenerator<Work<RangeRead>> {
   const { view, rangeRows, files } = load;
   const openings = files.map(
     (file): Work<OpenedFile> => ({

@@ -23,6 +23,7 @@ import type { Wait } from "./row-rate.ts";
 import { viewDefinition } from "./view-definition.ts";
 import { loadView } from "./view-load.ts";
 import { type LoadOptions, loadedViewOf } from "./view-run.ts";
+import { readFileSuite } from "./view-suite.ts";
 
 /** What to do. */
 export interface MaterializeOptions extends LoadOptions {
@@ -63,6 +64,7 @@ export async function materialize(options: MaterializeOptions): Promise<Material
         ...options,
         ...{ objects, encoder, view },
         loadedView: loadedViewOf(view),
+        readSuite: () => readFileSuite(directory, view.name),
         applied: line,
         run,
         definition: viewDefinition(registry, line, view.name),

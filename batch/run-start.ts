@@ -6,6 +6,7 @@
 import { HeadgateError } from "../errors.ts";
 import { type Checkpoint, type ReadCheckpoint, readCheckpoint } from "./checkpoint.ts";
 import { throughOutage } from "./outage.ts";
+import { checkPlan } from "./plan-check.ts";
 import { planView, type ViewPlan } from "./view-plan.ts";
 import { lookbackUsOf, outageBoundsOf, type ViewLoadOptions } from "./view-run.ts";
 
@@ -32,16 +33,20 @@ export function readHistory(options: ViewLoadOptions): Promise<string> {
   return throughOutage(() => options.store.history(), outageBoundsOf(options));
 }
 
-/** Plans from there; see planView for what it throws. */
-export function planFrom(options: ViewLoadOptions, { history, checkpoint }: RunStart): Promise<ViewPlan> {
+/**
+ * Plans from there, and runs the project's suite over what the plan will load. Throws what planView throws, SUITE_INVALID,
+ * and EXPECTATIONS_FAILED where the rows are not what the suite calls critical.
+ */
+export async function planFrom(options: ViewLoadOptions, { history, checkpoint }: RunStart): Promise<ViewPlan> {
   const { objects, range, rangeRows, signal, encoder, loadedView: view } = options;
-  return planView({
+  const plan = await planView({
     ...{ view, objects, range, rangeRows, signal },
     known: checkpoint?.files ?? {},
     lookbackUs: lookbackUsOf(options),
     mayHaveLost: checkpoint !== undefined && checkpoint.history !== history,
     open: (file) => encoder.open(file),
   });
+  return { ...plan, warnings: [...plan.warnings, ...(await checkPlan(options, plan))] };
 }
 
 /** The history that the next checkpoint may name: the store's, unless files that the last one knows were not looked at again. */

@@ -10,6 +10,7 @@ import type { OnlineStore } from "../features/store/online-store.ts";
 import { encodedView, recordOrigin } from "../features/writer.ts";
 import type { ObjectStore } from "../object-store.ts";
 import type { FileEncoder } from "./decoding-thread.ts";
+import type { ExpectationSuite } from "./expectations/suite.ts";
 import type { LoadedView } from "./file-open.ts";
 import type { Lease, LeaseHolder } from "./lease.ts";
 import { type OutageBounds, throughOutage } from "./outage.ts";
@@ -81,6 +82,8 @@ export interface ViewLoadOptions extends LoadOptions {
   /** Fingerprint of what the rows are made by; another one than the checkpoint's loads every file anew. */
   readonly definition: string;
   readonly run: string;
+  /** The project's suite of what is loaded; undefined where it has none. */
+  readonly readSuite: () => Promise<ExpectationSuite | undefined>;
   readonly wait: Wait;
   readonly rangeRows: number;
   /** Rows given to the store at once: between two such writes an abort and a lost lease are noticed. */

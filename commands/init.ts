@@ -101,7 +101,7 @@ function projectFiles(target: string, name: string): Readonly<Record<string, str
     "package.json": `${JSON.stringify(manifest, null, 2)}\n`,
     ".npmrc":
       "# onnxruntime-node's install script downloads a GPU library nobody here needs; every CPU binary is in the package.\nignore-scripts=true\n",
-    ".gitignore": "node_modules/\n.headgate/\n",
+    ".gitignore": "node_modules/\n.headgate/\nreports/\n",
     "tsconfig.json": `${JSON.stringify({ compilerOptions: { module: "nodenext", target: "es2023", strict: true, noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true } }, null, 2)}\n`,
     "README.md": readme(name),
   };

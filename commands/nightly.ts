@@ -1,5 +1,5 @@
 /**
- * `headgate nightly`: every view's new rows into the online store, once or on a schedule, each run a report and on a
+ * `headgate nightly`: every view's new rows into the online store, then compared with their files, once or on a schedule, each run a report and on a
  * schedule beside a small server that says how it stands. A run's steps are the array in `nightSteps`, in order.
  */
 
@@ -8,6 +8,7 @@ import { thisHolder } from "../batch/lease.ts";
 import { chooseViews, materialize } from "../batch/materialize.ts";
 import { type NightlyStep, type NightReport, runNight, type ViewOutcome } from "../batch/night.ts";
 import { keepSchedule, parseSchedule, type Schedule, tellNightly, waitingUntil } from "../batch/nightly.ts";
+import { formatParityOutcome, type ParityViewOutcome, parityOutcome } from "../batch/parity/parity-outcome.ts";
 import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport, type ViewReport } from "../batch/report.ts";
 import { viewDefinition } from "../batch/view-definition.ts";
@@ -15,9 +16,12 @@ import { reasonOf } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { materializedReader, materializedUpToMs, readMaterialized } from "../features/materialized-view.ts";
+import { parityVerdictReader } from "../features/parity-verdict.ts";
 import { openHealthServer } from "../health-server.ts";
 import { startTelemetry, type Telemetry } from "../telemetry.ts";
 import { answer, type CommandContext, EXIT, namesOf, type OpenedProject, withProject } from "./command.ts";
+import { sampleOf } from "./parity.ts";
+import { reportParity } from "./parity-report.ts";
 
 /** Options as the command line has them. */
 export interface NightlyFlags {
@@ -65,6 +69,7 @@ async function keepRunning(work: NightlyWork, schedule: Schedule): Promise<numbe
   const { config, store } = project;
   const { now } = context;
   telemetry.watchMaterialized(materializedReader({ control: store.control, views, now }));
+  telemetry.watchParity(parityVerdictReader({ control: store.control, views, now }));
   let last: NightReport | undefined;
   const health = await openHealthServer({
     host: config.healthHost,
@@ -117,11 +122,16 @@ async function night(work: NightlyWork, untilMs: number | undefined): Promise<Ni
 }
 
 /** A line for each view, and one for all that failed for the same reason before a report of their own was begun. */
-function tellOutcomes({ stdout, stderr }: CommandContext, outcomes: readonly (ViewOutcome | ViewReport)[]): void {
+function tellOutcomes(
+  { stdout, stderr }: CommandContext,
+  outcomes: readonly (ViewOutcome | ViewReport | ParityViewOutcome)[],
+): void {
   const failures = new Map<string, string[]>();
   for (const outcome of outcomes) {
     if ("rows_read" in outcome) {
       (outcome.status === "done" ? stdout : stderr).write(`${formatViewReport(outcome)}\n`);
+    } else if ("verdict" in outcome) {
+      (outcome.status === "done" ? stdout : stderr).write(`${formatParityOutcome(outcome)}\n`);
     } else if (outcome.error !== undefined) {
       const reason = `${outcome.error.detail} [${outcome.error.code}]`;
       failures.set(reason, [...(failures.get(reason) ?? []), outcome.view]);
@@ -129,6 +139,8 @@ function tellOutcomes({ stdout, stderr }: CommandContext, outcomes: readonly (Vi
   }
   for (const [reason, views] of failures) stderr.write(`${views.join(", ")}: failed. ${reason}\n`);
 }
+
+const DAY_MS = 86_400_000;
 
 /** What a night does, in order. */
 function nightSteps({ context, project, isOnce, signal }: NightlyWork): readonly NightlyStep[] {
@@ -154,7 +166,22 @@ function nightSteps({ context, project, isOnce, signal }: NightlyWork): readonly
       return report.views;
     },
   };
-  return [load];
+  const compare: NightlyStep = {
+    name: "parity",
+    run: async (views) => {
+      const onProgress = progressWriter(isShown ? stderr : "silent", now);
+      // Another seed each day: in time a sample has looked at all.
+      const sample = sampleOf(config, undefined, Math.floor(now() / DAY_MS));
+      try {
+        const { report } = await reportParity(project, { views, sample, now, signal, onProgress });
+        return report.views.map(parityOutcome);
+      } catch (cause) {
+        if (!signal.aborted) throw cause;
+        return views.map((view) => ({ view, status: "aborted" }));
+      }
+    },
+  };
+  return config.nightlyParity === "on" ? [load, compare] : [load];
 }
 
 /** The time up to which all of the views are materialized by their present definitions; undefined when one is not. */

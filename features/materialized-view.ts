@@ -7,6 +7,7 @@
  * neither a scrape nor a list.
  */
 
+import { type KeptReadingOptions, keptReading } from "./kept-reading.ts";
 import type { ControlStore } from "./store/online-store.ts";
 
 /** The record. Each part is absent until there was such a load. */
@@ -93,57 +94,14 @@ export function materializedUpToMs(
 }
 
 /** How a reader asks. */
-export interface MaterializedReaderOptions {
+export interface MaterializedReaderOptions extends KeptReadingOptions {
   readonly control: ControlStore;
   readonly views: readonly string[];
-  /** Epoch ms. */
-  readonly now: () => number;
-  /** How long an answer is good, ms; KEEP_MS unless given. Longer spares the store, and shows a load later. */
-  readonly keepMs?: number;
-  /** How long the store may take, ms; WAIT_MS unless given. Past it what was last known is the answer. */
-  readonly waitMs?: number;
 }
 
-const KEEP_MS = 5_000;
-/** Well below the time-out of a scrape, which is 10 s by default. */
-const WAIT_MS = 500;
-
-/**
- * Reads the records for those who ask again and again: at most one reading at a time and one in keepMs, whatever the
- * store does. Never throws; before a first answer of the store it knows of no view.
- */
+/** Reads the records for those who ask again and again; see keptReading. Before a first answer of the store it knows of no view. */
 export function materializedReader(options: MaterializedReaderOptions): () => Promise<MaterializedViews> {
-  const { control, views, now, keepMs = KEEP_MS, waitMs = WAIT_MS } = options;
-  let known: MaterializedViews = new Map();
-  let askedMs = Number.NEGATIVE_INFINITY;
-  let asking: Promise<void> | undefined;
-  const ask = async (): Promise<void> => {
-    try {
-      known = await readMaterialized(control, views);
-    } catch {
-      // What was last known stays the answer, and its age tells.
-    } finally {
-      asking = undefined;
-    }
-  };
-  return async () => {
-    if (asking === undefined && now() - askedMs >= keepMs) {
-      askedMs = now();
-      asking = ask();
-    }
-    if (asking !== undefined) await within(asking, waitMs);
-    return known;
-  };
-}
-
-function within(work: Promise<void>, waitMs: number): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, waitMs);
-    void work.then(() => {
-      clearTimeout(timer);
-      done();
-    });
-  });
+  return keptReading(() => readMaterialized(options.control, options.views), new Map(), options);
 }
 
 function recordName(view: string): string {

@@ -114,6 +114,18 @@ export function viewsOf(service: FeatureService): readonly FeatureView[] {
   return [...new Set(reached.filter((origin): origin is FeatureView => origin.kind === "featureView"))];
 }
 
+/**
+ * Why requests of one plan can't be answered by another as well, in words: it takes other join keys or request features.
+ * Undefined where they can.
+ */
+export function requestDifference(stable: ReadPlan, other: ReadPlan): string | undefined {
+  const listed = (names: Iterable<string>) => [...names].sort().join(", ") || "none";
+  const [keys, itsKeys] = [stable, other].map(({ joinKeys }) => listed(sortedJoinKeys(joinKeys)));
+  if (keys !== itsKeys) return `it takes the join keys ${itsKeys}, not ${keys}`;
+  const [context, itsContext] = [stable, other].map(({ requestNames }) => listed(requestNames));
+  return context === itsContext ? undefined : `it takes the request features ${itsContext}, not ${context}`;
+}
+
 /** Hands out slots: the service's features first, then whatever else is asked for. */
 class Slots {
   private readonly taken = new Map<FeatureOrigin, Map<string, number>>();

@@ -7,32 +7,16 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { excerpt, HeadgateError } from "../errors.ts";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
-import { type FeatureValue, REFUSED, typeName } from "./field.ts";
+import type { FeatureVector, ViewRead } from "./feature-vector.ts";
+import type { FeatureValue } from "./field.ts";
 import { runTransform } from "./on-demand-run.ts";
 import type { PlannedKey, PlannedView, ReadPlan } from "./read-plan.ts";
+import { placeContext } from "./request-context.ts";
 import { readSchemaId } from "./row-codec.ts";
 import { isTombstone, readEventTimestampUs } from "./row-order.ts";
 import type { EntityRows, OnlineStore, ReadRequest, StoredRow } from "./store/online-store.ts";
 import { projectionOf, type StoredSchema, type StoredSchemas } from "./stored-schema.ts";
-
-/** The features of one entity, by the plan's slots; the service's own columns come first. */
-export interface FeatureVector {
-  /** null wherever the status is not PRESENT. */
-  readonly values: FeatureValue[];
-  readonly statuses: FeatureStatus[];
-  /** By the plan's view index. */
-  readonly views: ViewRead[];
-}
-
-/** What was found of one view. */
-export interface ViewRead {
-  /** PRESENT, OUTSIDE_MAX_AGE or NOT_FOUND: nulls are told per feature. */
-  readonly status: FeatureStatus;
-  readonly eventTimestampUs: number | undefined;
-  readonly tier: string;
-}
 
 /** Entities as requests give them: join key → value. */
 export type EntityKeys = Readonly<Record<string, unknown>>;
@@ -74,6 +58,9 @@ interface Decoded {
   readonly eventTimestampUs: number;
   readonly schema: StoredSchema;
   readonly values: readonly FeatureValue[];
+  /** What the last plan that is this view alone made of it while it was fresh, and that plan. */
+  vector: FeatureVector | undefined;
+  plan: ReadPlan | undefined;
 }
 
 /** Where the wanted fields are in rows of a stored schema; null for an incompatible one. One map per view of the plan. */
@@ -118,39 +105,6 @@ export function createFeatureReader(
   });
 }
 
-const NOTHING_TO_BIND: readonly FeatureValue[] = Object.freeze([]);
-
-/** Takes the request features of a context, in plan order. Throws CONTEXT_INVALID naming the missing, unknown or wrong one. */
-export function bindContext(
-  plan: ReadPlan,
-  context: Readonly<Record<string, unknown>> | undefined,
-): readonly FeatureValue[] {
-  if (context !== undefined) checkContextNames(plan, context);
-  if (plan.requestFields.length === 0) return NOTHING_TO_BIND;
-  const given = context ?? {};
-  return plan.requestFields.map((field) => {
-    const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    const taken = value === undefined ? REFUSED : field.accept(value);
-    if (taken !== REFUSED) return taken;
-    const problem = value === undefined ? "is missing" : `is not of type ${typeName(field.type)}`;
-    throw new HeadgateError(
-      "CONTEXT_INVALID",
-      `context.${field.name} ${problem}; feature service "${plan.service}" takes it from the request ("${field.source}").`,
-    );
-  });
-}
-
-function checkContextNames(plan: ReadPlan, context: Readonly<Record<string, unknown>>): void {
-  const names = plan.requestNames;
-  const unknown = Object.keys(context).find((name) => !names.has(name));
-  if (unknown === undefined) return;
-  const known = names.size === 0 ? "takes nothing from the request" : `takes ${[...names].join(", ")}`;
-  throw new HeadgateError(
-    "CONTEXT_INVALID",
-    `context.${excerpt(unknown)} is unknown; feature service "${plan.service}" ${known}.`,
-  );
-}
-
 function isWhole(found: readonly (EntityRows | undefined)[]): found is readonly EntityRows[] {
   return found.every((entity) => entity !== undefined);
 }
@@ -191,8 +145,15 @@ function assemble(
   nowMs: number,
 ): FeatureVector[] {
   const vectors: FeatureVector[] = new Array(entityCount);
+  const onlyView = onlyViewOf(plan);
   let next = 0;
   for (let e = 0; e < entityCount; e++) {
+    const kept = onlyView === undefined ? undefined : keptVector(plan, onlyView, found[next]!, nowMs);
+    if (kept !== undefined) {
+      vectors[e] = kept;
+      next++;
+      continue;
+    }
     const vector: FeatureVector = {
       values: new Array<FeatureValue>(plan.slotCount).fill(null),
       statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.NOT_FOUND),
@@ -208,8 +169,29 @@ function assemble(
     placeContext(vector, plan, context);
     for (const transform of plan.transforms) runTransform(vector, transform);
     vectors[e] = vector;
+    if (onlyView !== undefined && vector.views[0]!.status === STATUS.PRESENT) {
+      keepVector(plan, found[next - 1]!.rows[0]!, vector);
+    }
   }
   return vectors;
+}
+
+/** The view of a plan that reads nothing else and computes nothing: a fresh row of it always makes the same vector. */
+function onlyViewOf({ keys, requestFields, transforms, viewCount }: ReadPlan): PlannedView | undefined {
+  return viewCount === 1 && requestFields.length === 0 && transforms.length === 0 ? keys[0]!.views[0] : undefined;
+}
+
+function keptVector(plan: ReadPlan, { maxAgeUs }: PlannedView, { rows, tier }: EntityRows, nowMs: number) {
+  const decoded = rows[0]?.decoded as Decoded | typeof DELETED | undefined;
+  if (decoded === undefined || decoded === DELETED || decoded.plan !== plan) return undefined;
+  if (nowMs * 1_000 - decoded.eventTimestampUs > maxAgeUs) return undefined;
+  return decoded.vector!.views[0]!.tier === tier ? decoded.vector : undefined;
+}
+
+function keepVector(plan: ReadPlan, row: StoredRow, vector: FeatureVector): void {
+  const decoded = row.decoded as Decoded;
+  decoded.vector = vector;
+  decoded.plan = plan;
 }
 
 /** Puts one row's values into their slots and tells what the row was worth. */
@@ -250,7 +232,13 @@ function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DEL
   if (isTombstone(bytes)) return DELETED;
   const schema = schemas.get(readSchemaId(bytes));
   if (schema === undefined) return undefined;
-  return { eventTimestampUs: readEventTimestampUs(bytes), schema, values: schema.decode(bytes) };
+  return {
+    eventTimestampUs: readEventTimestampUs(bytes),
+    schema,
+    values: schema.decode(bytes),
+    vector: undefined,
+    plan: undefined,
+  };
 }
 
 function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Projections): readonly number[] | null {
@@ -265,12 +253,4 @@ function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Project
 
 function publishIncompatible(view: string, schema: string): void {
   if (incompatibleRow.hasSubscribers) incompatibleRow.publish({ view, schema });
-}
-
-function placeContext(vector: FeatureVector, plan: ReadPlan, context: readonly FeatureValue[]): void {
-  for (let i = 0; i < context.length; i++) {
-    const { slot } = plan.requestFields[i]!;
-    vector.values[slot] = context[i]!;
-    vector.statuses[slot] = context[i] === null ? STATUS.NULL_VALUE : STATUS.PRESENT;
-  }
 }

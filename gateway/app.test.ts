@@ -1,6 +1,7 @@
 /** The gateway's routes on a real store and a real model, in process: what each answers, and how it refuses. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ParityVerdict } from "../features/parity-verdict.ts";
 import { type ChurnGateway, openChurnGateway, problemOf } from "./fixtures/churn-gateway.ts";
 
 let gateway: ChurnGateway;
@@ -74,6 +75,23 @@ describe("the other routes", () => {
     expect([response.status, await response.json()]).toEqual([
       503,
       expect.objectContaining({ online_store: { address: "memory:", problem: "gone", memory: null } }),
+    ]);
+  });
+
+  test.each([
+    ["none", undefined, 503],
+    ["one that failed", { verdict: "fail", agoMs: 1 }, 503],
+    ["an old one", { verdict: "pass", agoMs: 3_600_001 }, 503],
+    ["a young one that passed", { verdict: "pass", agoMs: 3_600_000 }, 200],
+  ])("where readiness asks for a parity verdict, %s is told as it is", async (_, verdict, status) => {
+    const now = () => 7_200_000;
+    const at = verdict && ({ verdict: verdict.verdict, at_ms: now() - verdict.agoMs } as ParityVerdict);
+    const parity = async () => new Map(at === undefined ? [] : [["customer_30d_features", at]]);
+    const response = await get("/readyz", {}, { now, parity, readyParityMs: 3_600_000 });
+    const problem = "No recent passing parity verdict of customer_30d_features.";
+    expect([response.status, (await response.json()) as object]).toEqual([
+      status,
+      expect.objectContaining({ parity_problem: status === 200 ? null : problem }),
     ]);
   });
 

@@ -8,12 +8,17 @@ import type { MaterializedViews } from "../features/materialized-view.ts";
 import { inspectRow } from "../features/row-inspection.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
 import { findModel } from "../models/alias.ts";
+import type { LoadedModel } from "../models/loaded-model.ts";
 import { requireAdmin, requireAdminToken } from "./authorization.ts";
+import type { CanaryWatch } from "./canary-watch.ts";
 import { type DocsAssets, docsPage } from "./docs-page.ts";
 import { problemAnswer } from "./error-response.ts";
 import { checkReadiness, type HealthOptions } from "./health.ts";
 import { toResponse } from "./http-answer.ts";
-import { describeModel } from "./model-control.ts";
+import type { JoinedModel } from "./joined-model.ts";
+import { describeComparison } from "./model-comparison.ts";
+import { describeModel, servedEtag } from "./model-control.ts";
+import type { ModelDeploys } from "./model-deploy.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Predict, requestIdOf } from "./predict.ts";
 import { parseBody } from "./predict-request.ts";
@@ -23,8 +28,11 @@ import type { WriteRows } from "./row-write.ts";
 
 /** What the routes need. */
 export interface AppOptions extends HealthOptions {
+  readonly join: (model: LoadedModel) => JoinedModel;
+  readonly canaries: CanaryWatch;
   readonly predict: Predict;
   readonly writeRows: WriteRows;
+  readonly deploys: ModelDeploys;
   readonly maxBodyBytes: number;
   readonly adminToken: string;
   /** Epoch ms. */
@@ -62,7 +70,16 @@ export function createApp(options: AppOptions): Hono {
     },
 
     "GET /models": () => json({ models: models.list().map(describeModel) }),
-    "GET /models/:name": (c) => json(describeModel(findModel(models, c.req.param("name")!))),
+    "GET /models/:name": (c) => {
+      const served = findModel(models, c.req.param("name")!);
+      return json(describeModel(served), 200, { etag: servedEtag(served) });
+    },
+    "POST /models/:name/versions": options.deploys.postVersion,
+    "GET /models/:name/versions/:version": options.deploys.getVersion,
+    "DELETE /models/:name/versions/:version": options.deploys.deleteVersion,
+    "PUT /models/:name/traffic": options.deploys.putTraffic,
+    "GET /models/:name/comparison": (c) =>
+      json(describeComparison(findModel(models, c.req.param("name")!), options.join, options.canaries)),
 
     "GET /livez": () => json({ status: "live" }),
     "GET /readyz": async () => {
@@ -114,8 +131,8 @@ function isOfRoute(path: string, pattern: string): boolean {
   return wanted.length === given.length && wanted.every((part, i) => part.startsWith(":") || part === given[i]);
 }
 
-function json(body: JsonValue, status = 200): Response {
-  return new Response(writeJson(body), { status, headers: { "content-type": "application/json" } });
+function json(body: JsonValue, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(writeJson(body), { status, headers: { "content-type": "application/json", ...headers } });
 }
 
 function problem(c: Context, thrown: unknown): Response {

@@ -4,7 +4,7 @@ import { openMemoryStore } from "../features/store/memory.ts";
 import type { Models } from "../models/lifecycle.ts";
 import { checkReadiness } from "./health.ts";
 
-const none: Models = { get: () => undefined, list: () => [], close: async () => {} };
+const none: Models = { get: () => undefined, list: () => [], refresh: async () => {}, close: async () => {} };
 
 test("a store that never answers holds no probe longer than the bound", async () => {
   const silent = { ...openMemoryStore(), ping: () => new Promise<never>(() => {}) };
@@ -15,6 +15,9 @@ test("a store that never answers holds no probe longer than the bound", async ()
     registry: createRegistry([]),
     applied: undefined,
     isDraining: () => false,
+    parity: async () => new Map(),
+    readyParityMs: 0,
+    now: () => 0,
     pingTimeoutMs: 1,
   });
   expect([ready, body]).toEqual([

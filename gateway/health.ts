@@ -1,11 +1,14 @@
 /**
  * GET /livez: the process answers. GET /readyz: it should be sent requests: it is not draining, the store answers, and
- * at least one model is ready where there are models. One bad model does not make every gateway unready.
+ * at least one model is ready where there are models. One bad model does not make every gateway unready. Where a setting
+ * asks for it, what the models are fed must have passed its comparison with the source, too.
  */
 
 import { reasonOf } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
+import type { ParityVerdicts } from "../features/parity-verdict.ts";
+import { viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { TieredStore } from "../features/store/tiered.ts";
@@ -22,6 +25,12 @@ export interface HealthOptions {
   /** As it was when the gateway started. */
   readonly applied: AppliedRegistry | undefined;
   readonly isDraining: () => boolean;
+  /** The last parity verdicts, as far as they are known. */
+  readonly parity: () => Promise<ParityVerdicts>;
+  /** How old a passing verdict of a view that a serving model reads may be, ms; 0: none is asked for. */
+  readonly readyParityMs: number;
+  /** Epoch ms. */
+  readonly now: () => number;
   /** How long the store may take to answer before it counts as away, ms; PING_TIMEOUT_MS unless given. */
   readonly pingTimeoutMs?: number;
 }
@@ -36,7 +45,8 @@ export async function checkReadiness(
   const storeProblem = await pingProblem(options);
   const models = options.models.list();
   const serving = models.length === 0 || models.some((model) => model.stable?.state === "READY");
-  const ready = !options.isDraining() && storeProblem === undefined && serving;
+  const parityProblem = await unprovenViews(options);
+  const ready = !options.isDraining() && storeProblem === undefined && serving && parityProblem === undefined;
   return {
     ready,
     body: {
@@ -48,6 +58,7 @@ export async function checkReadiness(
       },
       registry_fingerprint: options.registry.fingerprint,
       applied_fingerprint: options.applied?.fingerprint ?? null,
+      parity_problem: parityProblem ?? null,
       models: models.map((model) => ({
         name: model.name,
         state: model.stable?.state ?? "UNAVAILABLE",
@@ -62,6 +73,21 @@ export async function checkReadiness(
 function pingProblem({ store, pingTimeoutMs = PING_TIMEOUT_MS }: HealthOptions): Promise<string | undefined> {
   const bound = { atMs: pingTimeoutMs, budgetMs: pingTimeoutMs };
   return withinDeadline(store.ping(), bound, 0, "asking the store").then(() => undefined, reasonOf);
+}
+
+/** The views that serving models read and that have no passing verdict young enough; undefined where all have. */
+async function unprovenViews(options: HealthOptions): Promise<string | undefined> {
+  const { models, now, parity, readyParityMs, registry } = options;
+  if (readyParityMs === 0) return undefined;
+  const services = models.list().flatMap(({ stable }) => (stable === undefined ? [] : [stable.manifest.service]));
+  const read = services.flatMap((service) => viewsOf(registry.services.get(service)!));
+  const names = new Set(read.flatMap(({ name, source }) => (source === undefined ? [] : [name])));
+  const verdicts = await parity();
+  const unproven = [...names].filter((name) => {
+    const verdict = verdicts.get(name);
+    return verdict?.verdict !== "pass" || now() - verdict.at_ms > readyParityMs;
+  });
+  return unproven.length === 0 ? undefined : `No recent passing parity verdict of ${unproven.join(", ")}.`;
 }
 
 /** Whether rows kept in memory are served, and how stale they can be. */

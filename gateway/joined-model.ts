@@ -3,14 +3,18 @@
  * request only walks it. This is the joint that others leave to two network hops and a hard-coded feature order.
  */
 
-import { compileReadPlan } from "../features/read-plan.ts";
+import { compileEntityKey, sortedJoinKeys } from "../features/entity-key.ts";
+import { compileFromJson } from "../features/json-value.ts";
+import { compileReadPlan, type ReadPlan } from "../features/read-plan.ts";
 import { createFeatureReader, type EntityKeys, type FeatureReader, type FencedRows } from "../features/reader.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
+import { compileScore } from "../models/score.ts";
+import { VersionStatistics } from "../models/version-statistics.ts";
 import { compileMissingPolicy, type FeedEntity } from "./missing-features.ts";
-import { compileAnswer, type Prediction } from "./predict-answer.ts";
+import { type AnswerWriter, compileAnswer } from "./predict-answer.ts";
 import { compileEntityCheck } from "./predict-request.ts";
 
 /** A loaded version with the features it is served. */
@@ -20,7 +24,11 @@ export interface JoinedModel {
   /** Throws ENTITY_KEY_INVALID. */
   readonly checkEntities: (entities: readonly EntityKeys[]) => void;
   readonly feedEntity: FeedEntity;
-  readonly answer: (prediction: Prediction) => string;
+  readonly answer: AnswerWriter;
+  /** The canonical key of all of an entity's join keys; empty for a service without entities. Throws ENTITY_KEY_INVALID. */
+  readonly entityKey: (entity: EntityKeys) => string;
+  /** What this version answered in this process. */
+  readonly statistics: VersionStatistics;
 }
 
 /** Joins versions to their features, each once. */
@@ -57,5 +65,13 @@ function join(model: LoadedModel, reader: FeatureReader): JoinedModel {
       manifest.outputs.map((output) => output.name),
       plan,
     ),
+    entityKey: compileKey(plan),
+    statistics: new VersionStatistics(compileScore(manifest.score, model.signature.outputs)),
   });
+}
+
+function compileKey({ joinKeys }: ReadPlan): (entity: EntityKeys) => string {
+  const names = sortedJoinKeys(joinKeys);
+  const keyOf = compileEntityKey(joinKeys, compileFromJson);
+  return (entity) => keyOf(names.map((name) => entity[name]));
 }

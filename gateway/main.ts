@@ -3,31 +3,26 @@
  * everything it has accepted. Everything that can be wrong is found before the port is opened.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 import { performance } from "node:perf_hooks";
-import { getRequestListener } from "@hono/node-server";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
-import { HeadgateError } from "../errors.ts";
 import { type AppliedRegistry, readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { materializedReader } from "../features/materialized-view.ts";
+import { parityVerdictReader } from "../features/parity-verdict.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openServingStore, type ServingStore } from "../features/store/serving-store.ts";
-import { StoredSchemas } from "../features/stored-schema.ts";
 import { type Models, openModels } from "../models/lifecycle.ts";
-import { openModelRepository } from "../models/repository.ts";
+import { type ModelRepository, openModelRepository } from "../models/repository.ts";
+import { watchModels } from "../models/repository-watch.ts";
 import { packageManifest } from "../package-root.ts";
 import { startTelemetry, type Telemetry } from "../telemetry.ts";
-import { createApp } from "./app.ts";
-import { openDocsAssets } from "./docs-page.ts";
-import { createModelJoin } from "./joined-model.ts";
-import { createPredict } from "./predict.ts";
-import { predictAtOnce } from "./predict-route.ts";
-import { createRowWrite } from "./row-write.ts";
+import { assemble } from "./assembly.ts";
+import { openHttpServer } from "./http-server.ts";
+import { startServedLog } from "./served-log-open.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -49,16 +44,19 @@ export async function startGateway(config: Config, writeLog: (line: string) => v
   const registry = await loadFeatureRepository(config.projectDirectory);
   const telemetry = startTelemetry(writeLog, now);
   let serving: ServingStore | undefined;
+  let repository: ModelRepository | undefined;
   let models: Models | undefined;
   try {
     serving = await openStore(config);
     telemetry.watchStore(serving);
     const applied = await readAppliedRegistry(serving.store.control);
     requireApplied(applied, registry, registry.views.values());
-    models = await loadModels(config, registry);
-    return await listen({ config, registry, applied, serving, models, telemetry, now });
+    repository = await openRepository(config);
+    models = await loadModels(config, registry, repository);
+    return await listen({ config, registry, applied, serving, repository, models, telemetry, now });
   } catch (thrown) {
     await models?.close();
+    await repository?.close();
     await serving?.store.close();
     telemetry.stop();
     throw thrown;
@@ -78,9 +76,16 @@ function openStore(config: Config): Promise<ServingStore> {
   });
 }
 
-/** Loads the model repository of a project against its definitions. */
-export async function loadModels(config: Config, registry: Registry): Promise<Models> {
-  const repository = await openModelRepository(resolve(config.projectDirectory, config.models));
+/** Opens the model repository of a project. */
+export function openRepository(config: Config): Promise<ModelRepository> {
+  return openModelRepository(config.models, {
+    directory: config.projectDirectory,
+    cacheDirectory: resolve(config.projectDirectory, config.modelsCache),
+  });
+}
+
+/** Loads the models of a repository against a project's definitions. */
+export async function loadModels(config: Config, registry: Registry, repository: ModelRepository): Promise<Models> {
   return openModels({
     repository,
     columnsOf: (service) => {
@@ -89,6 +94,7 @@ export async function loadModels(config: Config, registry: Registry): Promise<Mo
     },
     maxBatchRows: config.maxBatchRows,
     maxQueueRows: config.maxQueueRows,
+    versionsReady: config.modelsReady,
     now: () => performance.now(),
   });
 }
@@ -98,112 +104,55 @@ interface Parts {
   readonly registry: Registry;
   readonly applied: AppliedRegistry | undefined;
   readonly serving: ServingStore;
+  readonly repository: ModelRepository;
   readonly models: Models;
   readonly telemetry: Telemetry;
   readonly now: () => number;
 }
 
-async function listen({ config, registry, applied, serving, models, telemetry, now }: Parts): Promise<Gateway> {
-  const { store, memory } = serving;
+async function listen(parts: Parts): Promise<Gateway> {
+  const { config, registry, serving, repository, models, telemetry, now } = parts;
+  const { store } = serving;
   let draining = false;
-  const schemas = new StoredSchemas(store.control);
-  const join = createModelJoin(store, schemas, registry, memory);
-  // Plans are compiled here, so that no first request pays for it.
-  for (const { stable } of models.list()) if (stable !== undefined) join(stable);
-  const loaded = [...registry.views.values()].filter(({ source }) => source !== undefined);
-  const materialized = materializedReader({ control: store.control, views: loaded.map(({ name }) => name), now });
-  telemetry.watchMaterialized(materialized);
-  const { adminToken, deadline: deadlineMs, maxBodyBytes, maxEntities } = config;
-  const clock = () => performance.now();
-  const predict = createPredict({ models, join, adminToken, maxEntities, deadlineMs, now, clock });
-  const writeRows = createRowWrite({
-    store,
-    registry,
-    applied,
-    maxEntities,
-    maxFutureMs: config.maxFuture,
-    expiryGraceMs: config.expiryGrace,
-    now,
-  });
-  const app = createApp({
-    store,
-    schemas,
-    registry,
-    applied,
-    models,
-    predict,
-    writeRows,
-    memory,
+  const loaded = [...registry.views.values()].filter(({ source }) => source !== undefined).map(({ name }) => name);
+  const materialized = materializedReader({ control: store.control, views: loaded, now });
+  const parity = parityVerdictReader({ control: store.control, views: loaded, now });
+  const assembly = assemble({
+    ...parts,
+    clock: () => performance.now(),
+    settings: config,
     materialized,
-    isDraining: () => draining,
-    adminToken,
-    maxBodyBytes,
-    now,
-    docsAssets: openDocsAssets(),
-    version: packageManifest().version,
+    parity,
     metricsText: () => telemetry.metricsText(),
+    isDraining: () => draining,
+    version: packageManifest().version,
   });
-  const hono = getRequestListener(app.fetch, { hostname: config.host });
-  const server = createServer(RECEIVING, predictAtOnce(predict, maxBodyBytes, hono));
-  server.listen(config.port, config.host);
-  await opened(server, config);
+  telemetry.watchMaterialized(materialized);
+  telemetry.watchParity(parity);
+  telemetry.watchModelQueues(models);
+  telemetry.watchModelVersions(assembly.compared);
+  const server = await openHttpServer(config, assembly.listener);
+  const servedLog = startServedLog(config);
+  const watching = watchModels(models, {
+    repository,
+    intervalMs: config.modelsPoll,
+    wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+  });
   const sweeping = setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval);
   sweeping.unref();
   let closed: Promise<void> | undefined;
   const close = async () => {
     draining = true;
-    server.prependListener("request", closeAfterAnswer);
     clearInterval(sweeping);
-    await drain(server, config);
+    await server.drain();
+    await servedLog?.close();
+    await watching.close();
     await models.close();
+    await repository.close();
     await store.close();
     telemetry.stop();
   };
-  const { port } = server.address() as AddressInfo;
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
-  return Object.freeze({
-    url: `http://${host}:${port}`,
-    registry,
-    models,
-    store,
-    close: () => (closed ??= close()),
-  });
-}
-
-/**
- * How long a client may take to send, ms: the head, then all of a request. Past it Node answers 408 and closes, so that
- * connections which send a byte now and then can't be held for ever; the deadline ends a prediction long before.
- */
-const RECEIVING = Object.freeze({ headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 });
-
-/** Tells the client, by `connection: close`, to send its next request elsewhere. */
-function closeAfterAnswer(_: IncomingMessage, answer: ServerResponse): void {
-  answer.shouldKeepAlive = false;
-}
-
-function opened(server: Server, { host, port }: Config): Promise<void> {
-  return new Promise((done, fail) => {
-    server.once("listening", done);
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const problem =
-        cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
-      fail(
-        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with HEADGATE_PORT.`, cause),
-      );
-    });
-  });
-}
-
-/** How often idle keep-alive connections are looked for while draining, ms: `close` alone waits for their timeout. */
-const IDLE_CHECK_MS = 20;
-
-async function drain(server: Server, { drainGrace, drainTimeout }: Config): Promise<void> {
-  await new Promise((waited) => setTimeout(waited, drainGrace));
-  const cutting = setTimeout(() => server.closeAllConnections(), drainTimeout);
-  const closingIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
-  await new Promise((done) => server.close(done));
-  clearInterval(closingIdle);
-  clearTimeout(cutting);
+  return Object.freeze({ url: server.url, registry, models, store, close: () => (closed ??= close()) });
 }
 
 async function sweep(store: OnlineStore, telemetry: Telemetry, nowMs: number): Promise<void> {

@@ -5,9 +5,9 @@
  */
 
 import { type FeatureStatus, STATUS, STATUS_NAMES } from "../features/feature-status.ts";
+import type { FeatureVector } from "../features/feature-vector.ts";
 import type { FeatureValue } from "../features/field.ts";
 import type { FeatureColumn, ReadPlan } from "../features/read-plan.ts";
-import type { FeatureVector } from "../features/reader.ts";
 import type { MissingPolicy } from "../models/manifest.ts";
 import type { Signature } from "../models/signature.ts";
 

@@ -92,6 +92,69 @@ export const PREDICT_RESPONSE: JsonObject = {
   },
 };
 
+const VERSION_SCHEMA: JsonObject = { type: "integer", minimum: 1 };
+
+/** How a model's requests are split: the body of PUT /models/{name}/traffic. */
+export const TRAFFIC: JsonObject = {
+  type: "object",
+  required: ["stable"],
+  additionalProperties: false,
+  properties: {
+    stable: VERSION_SCHEMA,
+    canary: {
+      type: "object",
+      required: ["version", "percent"],
+      additionalProperties: false,
+      properties: {
+        version: VERSION_SCHEMA,
+        percent: { type: "number", minimum: 0, maximum: 100, multipleOf: 0.01 },
+        guard: {
+          type: "object",
+          description: "Ends the canary over any bound in its last requests.",
+          required: ["requests"],
+          additionalProperties: false,
+          properties: {
+            requests: { type: "integer", minimum: 20, maximum: 100_000 },
+            error_rate: { type: "number", exclusiveMinimum: 0, maximum: 1 },
+            latency_ratio: { type: "number", exclusiveMinimum: 0, maximum: 1_000 },
+            psi: { type: "number", exclusiveMinimum: 0, maximum: 100 },
+          },
+        },
+      },
+    },
+    shadow: { type: "array", maxItems: 4, items: VERSION_SCHEMA },
+    previous: VERSION_SCHEMA,
+  },
+};
+
+/** The answer of POST /models/{name}/versions. */
+export const DEPLOYED: JsonObject = {
+  type: "object",
+  required: ["model", "version", "stored", "sha256", "state", "reason", "traffic", "steps"],
+  properties: {
+    model: { type: "string" },
+    version: VERSION_SCHEMA,
+    stored: { type: "boolean", description: "false: it was a dry run." },
+    sha256: { type: "string" },
+    state: { type: ["string", "null"], description: "Of the version in the gateway that was asked." },
+    reason: { type: ["string", "null"] },
+    traffic: { oneOf: [{ $ref: "#/components/schemas/Traffic" }, { type: "null" }] },
+    steps: {
+      type: "array",
+      items: {
+        type: "object",
+        required: ["step", "ok", "detail", "milliseconds"],
+        properties: {
+          step: { type: "string" },
+          ok: { type: "boolean" },
+          detail: { type: "string" },
+          milliseconds: { type: "number" },
+        },
+      },
+    },
+  },
+};
+
 /** Every error. */
 export const PROBLEM: JsonObject = {
   type: "object",

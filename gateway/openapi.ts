@@ -5,7 +5,15 @@
 
 import { ERRORS, type ErrorCode } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { type JsonObject, PREDICT_RESPONSE, PROBLEM, WRITE_ROWS_REQUEST } from "./openapi-schemas.ts";
+import { modelAdminPaths } from "./openapi-models.ts";
+import {
+  DEPLOYED,
+  type JsonObject,
+  PREDICT_RESPONSE,
+  PROBLEM,
+  TRAFFIC,
+  WRITE_ROWS_REQUEST,
+} from "./openapi-schemas.ts";
 import { predictRequestJsonSchema } from "./predict-request.ts";
 
 const PREDICT_CODES: readonly ErrorCode[] = [
@@ -14,6 +22,7 @@ const PREDICT_CODES: readonly ErrorCode[] = [
   "UNAUTHENTICATED",
   "FORBIDDEN",
   "MODEL_NOT_FOUND",
+  "VERSION_NOT_FOUND",
   "BODY_TOO_LARGE",
   "TOO_MANY_ENTITIES",
   "UNSUPPORTED_MEDIA_TYPE",
@@ -75,6 +84,13 @@ export function openApiDocument(version: string): JsonObject {
           responses: problems(["MODEL_NOT_FOUND"]),
         }),
       },
+      ...modelAdminPaths({ operation, parameter, problems }),
+      "/models/{name}/comparison": {
+        get: operation("Loaded versions side by side: requests, errors, latency, scores, drift", "models", {
+          parameters: [parameter("name", "path", "The model's name.", "churn")],
+          responses: problems(["MODEL_NOT_FOUND"]),
+        }),
+      },
       "/livez": { get: operation("The process answers", "health", {}) },
       "/readyz": {
         get: operation("The gateway should be sent requests", "health", {
@@ -92,6 +108,8 @@ export function openApiDocument(version: string): JsonObject {
         PredictRequest: predictRequestJsonSchema(),
         PredictResponse: PREDICT_RESPONSE,
         WriteRowsRequest: WRITE_ROWS_REQUEST,
+        Traffic: TRAFFIC,
+        Deployed: DEPLOYED,
         Problem: PROBLEM,
       },
       securitySchemes: {
@@ -107,6 +125,7 @@ function predictOperation(): JsonObject {
     parameters: [
       parameter("x-request-id", "header", "Honoured and echoed.", "b3f1"),
       parameter("x-deadline-ms", "header", "The budget for this answer, ms.", "1000"),
+      parameter("x-headgate-version", "header", "For testers: the version that is to answer, if it is ready.", "4"),
     ],
     requestBody: {
       required: true,

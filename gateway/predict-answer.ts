@@ -5,9 +5,9 @@
  */
 
 import { STATUS_NAMES } from "../features/feature-status.ts";
+import type { FeatureVector } from "../features/feature-vector.ts";
 import { type JsonValue, toJson, writeJson } from "../features/json-value.ts";
 import type { ReadPlan } from "../features/read-plan.ts";
-import type { FeatureVector } from "../features/reader.ts";
 import { ageSeconds } from "../features/row-inspection.ts";
 import { formatTimestampUs } from "../features/timestamp.ts";
 import type { FedEntity } from "./missing-features.ts";
@@ -15,9 +15,8 @@ import type { FedEntity } from "./missing-features.ts";
 /** Output values of a run, `outputs[i][row]` in the manifest's order. */
 export type OutputColumns = readonly (readonly JsonValue[])[];
 
-/** Everything an answer tells. */
+/** What one version says of its entities. */
 export interface Prediction {
-  readonly requestId: string;
   readonly version: number;
   readonly fed: readonly FedEntity[];
   readonly vectors: readonly FeatureVector[];
@@ -30,12 +29,33 @@ export interface Prediction {
   readonly nowMs: number;
 }
 
+/** An entity's members of the answer's two lists. */
+export interface EntityTexts {
+  readonly prediction: string;
+  readonly features: string;
+}
+
+/** Writes what a version answers. */
+export interface AnswerWriter {
+  /** The whole answer, of a request that one version answered. */
+  whole(requestId: string, prediction: Prediction): string;
+  /** Entity by entity, for an answer that several versions have a part in. */
+  each(prediction: Prediction): readonly EntityTexts[];
+}
+
+/** An answer of entities that several versions answered, in the request's order. */
+export function answerOf(requestId: string, model: string, entities: readonly EntityTexts[]): string {
+  const predictions = entities.map(({ prediction }) => prediction).join(",");
+  const features = entities.map(({ features }) => features).join(",");
+  return textOf(requestId, JSON.stringify(model), predictions, features);
+}
+
+function textOf(requestId: string, quotedModel: string, predictions: string, features: string): string {
+  return `{"request_id":${JSON.stringify(requestId)},"model":${quotedModel},"predictions":[${predictions}],"features":[${features}]}`;
+}
+
 /** Compiles the writer of a model's answers. */
-export function compileAnswer(
-  model: string,
-  outputNames: readonly string[],
-  plan: ReadPlan,
-): (prediction: Prediction) => string {
+export function compileAnswer(model: string, outputNames: readonly string[], plan: ReadPlan): AnswerWriter {
   const heads = outputNames.map((name) => `,${JSON.stringify(name)}:`);
   const quotedModel = JSON.stringify(model);
   const timestampText = compileTimestampText();
@@ -54,21 +74,36 @@ export function compileAnswer(
     return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${timestampText(oldestUs)},"age_seconds":${age},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
   }
 
-  return (prediction) => {
-    const { requestId, version, fed, vectors, outputs, firstRow } = prediction;
-    let predictions = "";
-    let features = "";
-    let row = firstRow;
+  /** Walks the entities beside the rows of those that were not rejected. */
+  function walk(prediction: Prediction, take: (prediction: string, features: string) => void): void {
+    const { version, fed, vectors, outputs } = prediction;
+    let row = prediction.firstRow;
     for (let e = 0; e < fed.length; e++) {
       const entity = fed[e]!;
-      const separator = e === 0 ? "" : ",";
       const rejected = entity.rejection !== undefined;
-      predictions +=
-        separator + (rejected ? rejectionText(version, entity.rejection) : predictionText(version, outputs, row++));
-      features += separator + featuresText(entity, vectors[e]!, prediction);
+      const text = rejected ? rejectionText(version, entity.rejection) : predictionText(version, outputs, row++);
+      take(text, featuresText(entity, vectors[e]!, prediction));
     }
-    return `{"request_id":${JSON.stringify(requestId)},"model":${quotedModel},"predictions":[${predictions}],"features":[${features}]}`;
-  };
+  }
+
+  return Object.freeze({
+    whole(requestId: string, prediction: Prediction): string {
+      let predictions = "";
+      let features = "";
+      let separator = "";
+      walk(prediction, (one, itsFeatures) => {
+        predictions += separator + one;
+        features += separator + itsFeatures;
+        separator = ",";
+      });
+      return textOf(requestId, quotedModel, predictions, features);
+    },
+    each(prediction: Prediction): readonly EntityTexts[] {
+      const texts: EntityTexts[] = [];
+      walk(prediction, (one, features) => texts.push({ prediction: one, features }));
+      return texts;
+    },
+  });
 }
 
 function rejectionText(version: number, detail: string): string {

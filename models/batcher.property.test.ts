@@ -17,6 +17,7 @@ test("however requests arrive, each is answered with its own rows or fails for i
         let underWay = 0;
         const batcher = createBatcher({
           maxBatchRows,
+          now: () => 0,
           run: async (take) => {
             expect(++underWay).toBe(1);
             await new Promise((resolve) => setImmediate(resolve));

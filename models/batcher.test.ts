@@ -42,11 +42,12 @@ const answerOf = async (answer: ReturnType<ReturnType<typeof createBatcher>["run
   const { result, offset, count } = await answer;
   return result.outputs[0]?.slice(offset, offset + count) ?? [];
 };
+const now = () => performance.now();
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test("what arrives in one turn is one run, each gets its own share", async () => {
   const { run, runs } = doubling();
-  const batcher = createBatcher({ run });
+  const batcher = createBatcher({ now, run });
   const answers = [batcher.run(rowsOf(1)), batcher.run(rowsOf(2, 3)), batcher.run(rowsOf(4))];
   expect(batcher.queuedRows).toBe(4);
   expect(runs).toEqual([]);
@@ -61,7 +62,7 @@ test("a lone request is run in the same turn, with its own rows", async () => {
     given.push(take());
     return doubled(rows);
   };
-  const batcher = createBatcher({ run });
+  const batcher = createBatcher({ now, run });
   const rows = rowsOf(5);
   const answer = batcher.run(rows);
   await nextTurn();
@@ -71,7 +72,7 @@ test("a lone request is run in the same turn, with its own rows", async () => {
 
 test("what arrives until the model takes its rows is in the run", async () => {
   const { run, sizes, finish } = held();
-  const batcher = createBatcher({ run });
+  const batcher = createBatcher({ now, run });
   const answers = [batcher.run(rowsOf(1))];
   await Promise.resolve();
   answers.push(batcher.run(rowsOf(2)));
@@ -82,7 +83,7 @@ test("what arrives until the model takes its rows is in the run", async () => {
 
 test("what arrives while a run is under way is the next run, at once when it ends", async () => {
   const { run, sizes, finish } = held();
-  const batcher = createBatcher({ run });
+  const batcher = createBatcher({ now, run });
   const first = batcher.run(rowsOf(1));
   await nextTurn();
   const second = [batcher.run(rowsOf(2)), batcher.run(rowsOf(3))];
@@ -97,7 +98,7 @@ test("what arrives while a run is under way is the next run, at once when it end
 
 test("a run never has more rows than it may; requests stay whole where they fit", async () => {
   const { run, runs } = doubling();
-  const batcher = createBatcher({ run, maxBatchRows: 3 });
+  const batcher = createBatcher({ now, run, maxBatchRows: 3 });
   const answers = [
     batcher.run(rowsOf(1, 2)),
     batcher.run(rowsOf(3, 4)),
@@ -110,7 +111,7 @@ test("a run never has more rows than it may; requests stay whole where they fit"
 
 test("a larger request is split and rejoined in order", async () => {
   const { run, runs } = doubling();
-  const batcher = createBatcher({ run, maxBatchRows: 3 });
+  const batcher = createBatcher({ now, run, maxBatchRows: 3 });
   const answers = [batcher.run(rowsOf(0)), batcher.run(rowsOf(1, 2, 3, 4, 5, 6, 7))];
   expect(await Promise.all(answers.map(answerOf))).toEqual([[0], [2, 4, 6, 8, 10, 12, 14]]);
   expect(runs.every((rows) => rows.length <= 3)).toBe(true);
@@ -118,14 +119,14 @@ test("a larger request is split and rejoined in order", async () => {
 
 test("no rows need no run", async () => {
   const { run, runs } = doubling();
-  expect(await createBatcher({ run }).run([])).toMatchObject({ count: 0 });
+  expect(await createBatcher({ now, run }).run([])).toMatchObject({ count: 0 });
   expect(runs).toEqual([]);
 });
 
 describe("failures", () => {
   test("one bad request does not poison those it shared a run with", async () => {
     const { run, runs } = doubling();
-    const batcher = createBatcher({ run });
+    const batcher = createBatcher({ now, run });
     const answers = await Promise.allSettled(
       [batcher.run(rowsOf(1)), batcher.run(rowsOf(2, -2)), batcher.run(rowsOf(3))].map(answerOf),
     );
@@ -139,7 +140,7 @@ describe("failures", () => {
 
   test("a lone request that fails is not repeated, and the next one is served", async () => {
     const { run, runs } = doubling();
-    const batcher = createBatcher({ run });
+    const batcher = createBatcher({ now, run });
     await expect(batcher.run(rowsOf(-1))).rejects.toThrow("negative");
     expect(await answerOf(batcher.run(rowsOf(4)))).toEqual([8]);
     expect(runs).toEqual([[-1], [4]]);
@@ -149,14 +150,14 @@ describe("failures", () => {
     const run = (() => {
       throw new Error("at once");
     }) as unknown as RunModel;
-    await expect(createBatcher({ run }).run(rowsOf(1))).rejects.toThrow("at once");
+    await expect(createBatcher({ now, run }).run(rowsOf(1))).rejects.toThrow("at once");
   });
 });
 
 describe("bounds", () => {
   test("beyond the rows that may wait, requests are refused at once", async () => {
     const { run, finish } = held();
-    const batcher = createBatcher({ run, maxQueueRows: 3 });
+    const batcher = createBatcher({ now, run, maxQueueRows: 3 });
     const under = batcher.run(rowsOf(1));
     await nextTurn();
     const waiting = batcher.run(rowsOf(2, 3));
@@ -178,7 +179,7 @@ describe("bounds", () => {
 describe("closing", () => {
   test("answers what was taken and takes no more", async () => {
     const { run, finish } = held();
-    const batcher = createBatcher({ run });
+    const batcher = createBatcher({ now, run });
     const answers = [batcher.run(rowsOf(1))];
     await nextTurn();
     answers.push(batcher.run(rowsOf(2)));
@@ -196,6 +197,6 @@ describe("closing", () => {
   });
 
   test("is done at once when nothing waits", async () => {
-    await expect(createBatcher({ run: doubling().run }).close()).resolves.toBeUndefined();
+    await expect(createBatcher({ now, run: doubling().run }).close()).resolves.toBeUndefined();
   });
 });

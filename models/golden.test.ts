@@ -126,8 +126,9 @@ describe("warming up", () => {
     let nowMs = 0;
     const batches: number[] = [];
     const run: RunModel = async (take) => {
+      const { length } = take();
       nowMs += lengthsMs[batches.length % lengthsMs.length]!;
-      batches.push(take().length);
+      batches.push(length);
       return { outputs: [] };
     };
     return { run, batches, now: () => nowMs };
@@ -135,18 +136,23 @@ describe("warming up", () => {
 
   test("runs a larger batch, then single rows, and tells the least time of these", async () => {
     const { signature, examples } = setUp("float32", [1]);
-    const { run, batches, now } = clocked([0.5, 0.04, 0.03]);
-    expect(await warmUp(run, examples, signature, COLUMNS, now)).toBe(30);
-    expect(batches).toEqual([WARM_UP_ROWS, ...Array(WARM_UP_RUNS).fill(1)]);
+    const { run, batches, now } = clocked([0.5, 0.4, 0.04, 0.03]);
+    const { batchMs, runMicros } = await warmUp(run, examples, signature, COLUMNS, now);
+    expect(runMicros).toBe(30);
+    expect(batchMs).toBeCloseTo(0.4, 9);
+    expect(batches).toEqual([WARM_UP_ROWS, WARM_UP_ROWS, ...Array(WARM_UP_RUNS).fill(1)]);
   });
 
   test("a slow model is run a few times only, and at least once", async () => {
     const { signature, examples } = setUp("float32", [1]);
     const slow = clocked([WARM_UP_MAX_MS / 4]);
-    expect(await warmUp(slow.run, examples, signature, COLUMNS, slow.now)).toBe((WARM_UP_MAX_MS / 4) * 1_000);
-    expect(slow.batches).toEqual([WARM_UP_ROWS, 1, 1, 1, 1]);
+    const warm = await warmUp(slow.run, examples, signature, COLUMNS, slow.now);
+    expect(warm.runMicros).toBe((WARM_UP_MAX_MS / 4) * 1_000);
+    expect(slow.batches).toEqual([WARM_UP_ROWS, WARM_UP_ROWS, 1, 1, 1, 1]);
     const slowest = clocked([10 * WARM_UP_MAX_MS]);
-    expect(await warmUp(slowest.run, examples, signature, COLUMNS, slowest.now)).toBe(10 * WARM_UP_MAX_MS * 1_000);
+    const slowestWarm = await warmUp(slowest.run, examples, signature, COLUMNS, slowest.now);
+    expect(slowestWarm.runMicros).toBe(10 * WARM_UP_MAX_MS * 1_000);
+    expect(slowest.batches).toEqual([WARM_UP_ROWS, 1]);
   });
 
   test("without examples it takes zeros, and says so when they fail", async () => {

@@ -2,7 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findModel, resolve } from "./alias.ts";
+import { findModel, stableVersion } from "./alias.ts";
 import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type Models, openModels } from "./lifecycle.ts";
 import { openModelRepository } from "./repository.ts";
@@ -103,7 +103,7 @@ test("a request finds its model and version, or is told what there is", async ()
   await putVersion("gone", 1, readBroken("empty"));
   await cp(join(ZOO, "double", "model.json"), join(directory, "gone", "model.json"));
   await open();
-  const stable = resolve(findModel(models, "double"), ["customer_id=17"]);
+  const stable = stableVersion(findModel(models, "double"));
   const { rows } = readExpected("double");
   expect((await stable.predict(rows)).count).toBe(rows.length);
   expect(() => findModel(models, "doubel")).toThrow(
@@ -112,7 +112,7 @@ test("a request finds its model and version, or is told what there is", async ()
       message: 'There is no model "doubel"; there is "double", "gone".',
     }),
   );
-  expect(() => resolve(findModel(models, "gone"), [])).toThrow(
+  expect(() => stableVersion(findModel(models, "gone"))).toThrow(
     expect.objectContaining({
       code: "MODEL_UNAVAILABLE",
       message: expect.stringMatching(/"gone" has no version that is ready; GET \/models\/gone says why/),

@@ -1,94 +1,101 @@
 /**
- * All models of a repository and which of their versions are loaded. One bad model takes nothing else down: the newest
- * version that loads serves, and what was wrong with a newer one is kept beside it and shown.
+ * All models of a repository and which of their versions are loaded. One bad model takes nothing else down: what loads
+ * serves, and what was wrong with the rest is kept beside it and shown. A request takes a model's snapshot once and sees
+ * nothing of a swap; the version that it holds is closed after it.
  */
 
 import { reasonOf } from "../errors.ts";
-import { type LoadedModel, type LoadOptions, loadModel, type ModelState, readManifest } from "./loaded-model.ts";
+import { ModelVersions } from "./model-versions.ts";
+import type { ModelsOptions, ServedModel } from "./served-model.ts";
+import { SpareWorker } from "./spare-worker.ts";
 
-/** What a version is doing. */
-export interface VersionStatus {
-  readonly version: number;
-  readonly state: ModelState;
-  /** Why it is not READY. */
-  readonly reason: string | undefined;
-}
-
-/** A model of the repository, whether it can serve or not. */
-export interface ServedModel {
-  readonly name: string;
-  /** The version that answers; undefined when none loads. */
-  readonly stable: LoadedModel | undefined;
-  /** Newest first. */
-  readonly versions: readonly VersionStatus[];
-  /** Why there is no stable version. */
-  readonly reason: string | undefined;
-}
+export type { ModelsOptions, ServedModel };
 
 /** All models of a repository. */
 export interface Models {
   get(name: string): ServedModel | undefined;
   /** Sorted by name. */
   list(): readonly ServedModel[];
-  /** Closes every loaded version. */
+  /**
+   * Reads the repository again, one model or all, and resolves when what it says is served. One at a time a model;
+   * asked for during one, it is done once more. Rejects when the repository does not answer; what serves stays.
+   */
+  refresh(name?: string): Promise<void>;
+  /** Closes every loaded version, once nobody holds it. */
   close(): Promise<void>;
 }
 
 /** Opens every model of the repository. Throws only when the repository itself can't be read. */
-export async function openModels(options: LoadOptions): Promise<Models> {
-  const served = new Map<string, ServedModel>();
-  for (const name of await options.repository.models()) served.set(name, await openModel(options, name));
-  return Object.freeze({
-    get: (name: string) => served.get(name),
-    list: () => [...served.values()],
-    close: async () => {
-      await Promise.all([...served.values()].map((model) => model.stable?.close()));
-    },
-  });
+export async function openModels(options: ModelsOptions): Promise<Models> {
+  const models = new OpenModels(options);
+  await models.open();
+  return models;
 }
 
-/** Serves the newest version that loads. What is wrong with newer ones, or with all of them, is kept. */
-async function openModel(options: LoadOptions, name: string): Promise<ServedModel> {
-  const versions: VersionStatus[] = [];
-  let stable: LoadedModel | undefined;
-  let reason: string | undefined;
-  try {
-    const manifest = await readManifest(options.repository, name);
-    for (const version of await options.repository.versions(name)) {
-      if (stable !== undefined) {
-        versions.push(unavailable(version, `Not loaded: version ${stable.version} serves.`));
-        continue;
-      }
-      try {
-        stable = await loadModel({ ...options, name, version, manifest });
-        versions.push(statusOf(stable));
-      } catch (thrown) {
-        versions.push(unavailable(version, reasonOf(thrown)));
-      }
-    }
-    reason =
-      versions[0]?.reason ?? `${manifest.file} has no version beside it; put the model into ${name}/1/model.onnx.`;
-  } catch (thrown) {
-    reason = reasonOf(thrown);
+class OpenModels implements Models {
+  readonly #options: ModelsOptions;
+  readonly #spare = new SpareWorker();
+  readonly #versions = new Map<string, ModelVersions>();
+  #served: ReadonlyMap<string, ServedModel> = new Map();
+  /** Nobody is served while models are opened for the first time, and this thread is the quickest place for it. */
+  #isServing = false;
+
+  constructor(options: ModelsOptions) {
+    this.#options = options;
   }
-  return Object.freeze({
-    name,
-    stable,
-    versions: Object.freeze(versions),
-    reason: stable === undefined ? reason : undefined,
-  });
-}
 
-const unavailable = (version: number, reason: string): VersionStatus =>
-  Object.freeze({ version, state: "UNAVAILABLE" as const, reason });
+  async open(): Promise<void> {
+    for (const name of await this.#options.repository.models()) {
+      // What is wrong with a model is in its snapshot.
+      await this.#refreshModel(name).catch(reasonOf);
+    }
+    this.#isServing = true;
+  }
 
-/** Live: a version that is closed later shows it. */
-function statusOf(model: LoadedModel): VersionStatus {
-  return Object.freeze({
-    version: model.version,
-    get state() {
-      return model.state;
-    },
-    reason: undefined,
-  });
+  get(name: string): ServedModel | undefined {
+    return this.#served.get(name);
+  }
+
+  list(): readonly ServedModel[] {
+    return [...this.#served.values()];
+  }
+
+  async refresh(name?: string): Promise<void> {
+    const there = await this.#options.repository.models();
+    const names = name === undefined ? new Set([...there, ...this.#versions.keys()]) : [name];
+    const failures: unknown[] = [];
+    for (const one of names) {
+      const refreshed = there.includes(one) ? this.#refreshModel(one) : this.#drop(one);
+      await refreshed.catch((thrown: unknown) => failures.push(thrown));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#versions.values()].map((versions) => versions.close()));
+    await this.#spare.close();
+  }
+
+  #refreshModel(name: string): Promise<void> {
+    let versions = this.#versions.get(name);
+    if (versions === undefined) {
+      versions = new ModelVersions(name, this.#options, this.#spare, (served) => this.#put(served));
+      this.#versions.set(name, versions);
+    }
+    return versions.refresh(this.#isServing);
+  }
+
+  #put(served: ServedModel): void {
+    const next = new Map(this.#served).set(served.name, served);
+    this.#served = new Map([...next].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** A model that is no longer in the repository. */
+  async #drop(name: string): Promise<void> {
+    const versions = this.#versions.get(name);
+    if (versions === undefined) return;
+    this.#versions.delete(name);
+    this.#served = new Map([...this.#served].filter(([one]) => one !== name));
+    await versions.close();
+  }
 }

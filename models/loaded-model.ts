@@ -7,14 +7,16 @@
 import { channel } from "node:diagnostics_channel";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import type { FeatureColumn } from "../features/read-plan.ts";
-import { type BatchedResult, type BatcherOptions, createBatcher } from "./batcher.ts";
-import { checkExamples, compileExamples, warmUp } from "./golden.ts";
+import { type BatchedResult, type BatcherOptions, createBatcher, MAX_BATCH_ROWS } from "./batcher.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
-import { readOnnxFile } from "./onnx-file.ts";
-import { type ModelRepository, sha256Of } from "./repository.ts";
-import { type ModelSession, openSession, type RunModel, type TakeRows, type WeightFile } from "./session.ts";
-import { compileSignature, type Signature } from "./signature.ts";
+import { type OpenedModel, openElsewhere, openHere, type ProvenModel, prove } from "./opened-model.ts";
+import { type Place, type Placement, settle } from "./placement.ts";
+import type { ModelRepository } from "./repository.ts";
+import type { RunModel, TakeRows } from "./session.ts";
+import type { Signature } from "./signature.ts";
+import type { SpareWorker } from "./spare-worker.ts";
 import type { FeatureRow } from "./tensor.ts";
+import { WORKERS_WORK } from "./worker-session.ts";
 import type { ClassLabels } from "./zipmap.ts";
 
 /** States of a version, in Triton's words (ModelReadyState). */
@@ -38,15 +40,24 @@ export interface LoadedModel {
   readonly classLabels: Readonly<Record<string, ClassLabels>>;
   /** The least that one run of one row took at load, µs. */
   readonly runMicros: number;
+  /** Where it runs: on this thread, or in threads of its own since a run is slow or nobody waits for it. */
+  readonly placement: Placement;
   /** Rows waiting for a run. */
   readonly queuedRows: number;
   /**
+   * Holds the version from when a request finds it to when it is answered: `close` waits for as many `leave` as there
+   * were `enter`. To be called in the turn in which it was found.
+   */
+  enter(): void;
+  leave(): void;
+  /**
    * Answers feature rows in the order of `columns`, together with whoever else asks in the same turn. Missing values
-   * are to be dealt with before, by the manifest's policy. Rejects with OVERLOADED, MODEL_UNAVAILABLE, MODEL_FAILED,
+   * are to be dealt with before, by the manifest's policy. Rejects with OVERLOADED (at once, when what waits and this
+   * would take more than `budgetMs`, by what runs have taken so far), MODEL_UNAVAILABLE, MODEL_FAILED,
    * FEATURES_MISSING or SIGNATURE_MISMATCH (a value that the input's type can't hold).
    */
-  predict(rows: readonly FeatureRow[]): Promise<BatchedResult>;
-  /** Answers what was taken, then frees the model. */
+  predict(rows: readonly FeatureRow[], budgetMs?: number): Promise<BatchedResult>;
+  /** Waits for those that hold it, answers what was taken, then frees the model. */
   close(): Promise<void>;
 }
 
@@ -80,112 +91,138 @@ const modelState = channel("headgate:model-state");
 const modelRun = channel("headgate:model-run");
 
 /** Which version to load. */
-export interface VersionToLoad extends LoadOptions {
+export interface VersionToLoad extends Omit<LoadOptions, "repository"> {
+  readonly repository: Pick<ModelRepository, "readManifest" | "readModel" | "readWeights">;
   readonly name: string;
   readonly version: number;
-  /** The model's manifest where it was read already. */
+  /** The version's manifest where it was read already. */
   readonly manifest?: Manifest;
+  /** True while requests are served: it is proven in a worker process then, and not on this thread. */
+  readonly isServing?: boolean;
+  /** True for what nobody waits for, such as a shadow: it stays in worker processes, however quick it is. */
+  readonly aside?: boolean;
+  /** Lends the worker that versions are proven in; each gets one of its own unless given. */
+  readonly spare?: SpareWorker;
 }
 
 /** Loads one version. Throws one of the errors of models in ../errors.ts, naming file and next step. */
 export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
-  const { name, version } = options;
+  const { name, version, now } = options;
   const enter = (state: ModelState, reason?: string) => {
     const event: ModelStateEvent = { model: name, version, state, reason };
     if (modelState.hasSubscribers) modelState.publish(event);
   };
   enter("LOADING");
   try {
-    const manifest = options.manifest ?? (await readManifest(options.repository, name));
-    const { file, content } = await options.repository.readModel(name, version);
-    const { bytes, classLabels, weightFiles } = readOnnxFile(content, file);
+    const manifest = options.manifest ?? (await readManifest(options.repository, name, version));
     const columns = columnsOfService(options, manifest);
-    const weights = await readWeights(options, weightFiles);
-    const session = await openSession(bytes, file, weights);
-    const proven = await prove(session, manifest, columns, options.now).catch(async (thrown) => {
-      await session.release();
+    const { isServing = false, aside = false } = options;
+    const isElsewhere = WORKERS_WORK && (isServing || aside);
+    const opened = await (isElsewhere ? openElsewhere(options, aside ? undefined : options.spare) : openHere(options));
+    try {
+      checkFiles(manifest, opened);
+      const proven = await prove(opened.session, manifest, columns, now);
+      const place = await settle(options, opened, proven, manifest, aside, options.spare);
+      return serve(options, { manifest, columns, opened, proven, place }, enter);
+    } catch (thrown) {
+      await opened.session.release();
       throw thrown;
-    });
-    const traits = {
-      name,
-      version,
-      manifest,
-      columns,
-      sha256: sha256Of(content, ...weights.map((weight) => weight.content)),
-      modelBytes: weights.reduce((bytesSoFar, weight) => bytesSoFar + weight.content.byteLength, content.byteLength),
-      classLabels: labelsByName(manifest, classLabels),
-      ...proven,
-    };
-    return serve(options, session, traits, enter);
+    }
   } catch (thrown) {
     enter("UNAVAILABLE", reasonOf(thrown));
     throw thrown;
   }
 }
 
-/** Reads and checks a model's manifest. Throws MODEL_NOT_FOUND or MANIFEST_INVALID. */
-export async function readManifest(repository: ModelRepository, name: string): Promise<Manifest> {
-  const { file, content } = await repository.readManifest(name);
+/** Reads and checks a version's manifest. Throws MODEL_NOT_FOUND, VERSION_NOT_FOUND or MANIFEST_INVALID. */
+async function readManifest(
+  repository: Pick<ModelRepository, "readManifest">,
+  name: string,
+  version?: number,
+): Promise<Manifest> {
+  const { file, content } = await repository.readManifest(name, version);
   return parseManifest(content, file);
 }
 
-/** One after the other: a model of gigabytes is not to be in memory twice. */
-async function readWeights(
-  { repository, name, version }: VersionToLoad,
-  files: readonly string[],
-): Promise<readonly WeightFile[]> {
-  const read: WeightFile[] = [];
-  for (const file of files) {
-    const { content } = await repository.readWeights(name, version, file);
-    read.push({ name: file, content });
-  }
-  return read;
+/** What a version is made of. */
+interface Parts {
+  readonly manifest: Manifest;
+  readonly columns: readonly FeatureColumn[];
+  readonly opened: OpenedModel;
+  readonly proven: ProvenModel;
+  readonly place: Place;
 }
 
-/** What is known of a version before it serves. */
-type Traits = Omit<LoadedModel, "state" | "queuedRows" | "predict" | "close"> & { readonly run: RunModel };
-
-/** Everything that a model must show before it may serve. */
-async function prove(session: ModelSession, manifest: Manifest, columns: readonly FeatureColumn[], now: () => number) {
-  const signature = compileSignature(manifest, session.graph, columns);
-  const examples = compileExamples(manifest, columns);
-  const run = session.compileRun(signature);
-  await checkExamples(run, examples, signature, manifest);
-  return { signature, run, runMicros: await warmUp(run, examples, signature, columns, now) };
-}
-
-function serve(
-  options: LoadOptions,
-  session: ModelSession,
-  { run, ...traits }: Traits,
-  enter: (state: ModelState) => void,
-): LoadedModel {
-  const { now, maxBatchRows, maxQueueRows } = options;
-  const batcher = createBatcher({ run: observed(run, traits.name, traits.version, now), maxBatchRows, maxQueueRows });
+function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) => void): LoadedModel {
+  const { name, now, version } = options;
+  const { columns, manifest, opened, place } = parts;
+  const { runMicros, runTime, signature } = parts.proven;
+  const batcher = createBatcher({
+    run: observed(place.run, name, version, now),
+    now,
+    runTime,
+    maxRuns: place.maxRuns,
+    maxBatchRows: Math.min(manifest.maxBatchRows ?? MAX_BATCH_ROWS, options.maxBatchRows ?? MAX_BATCH_ROWS),
+    maxQueueRows: options.maxQueueRows,
+    maxDelayMs: manifest.maxDelayUs / 1_000,
+  });
+  const holders = createHolders();
   let state: ModelState = "READY";
   const become = (next: ModelState) => {
     state = next;
     enter(next);
   };
-  async function close(): Promise<void> {
-    if (state !== "READY") return;
+  const end = async () => {
     become("UNLOADING");
+    await holders.none();
     await batcher.close();
-    await session.release();
+    await place.release();
     become("UNAVAILABLE");
-  }
+  };
+  let ending: Promise<void> | undefined;
   enter("READY");
   return Object.freeze({
-    ...traits,
+    name,
+    version,
+    manifest,
+    signature,
+    columns,
+    sha256: opened.sha256,
+    modelBytes: opened.modelBytes,
+    classLabels: labelsByName(manifest, opened.classLabels),
+    runMicros,
+    placement: place.placement,
     get state() {
-      return state;
+      return state === "READY" && place.failure() !== undefined ? "UNAVAILABLE" : state;
     },
     get queuedRows() {
       return batcher.queuedRows;
     },
-    predict: (rows: readonly FeatureRow[]) => batcher.run(rows),
-    close,
+    enter: holders.enter,
+    leave: holders.leave,
+    predict: (rows: readonly FeatureRow[], budgetMs?: number) => batcher.run(rows, budgetMs),
+    close: () => (ending ??= end()),
   });
+}
+
+/** Counts those that hold a version. */
+function createHolders() {
+  let held = 0;
+  let onNone: (() => void) | undefined;
+  return {
+    enter: () => {
+      held++;
+    },
+    leave: () => {
+      if (--held === 0) onNone?.();
+    },
+    /** Resolves when nobody holds it; to be asked once. */
+    none: () =>
+      new Promise<void>((resolve) => {
+        if (held === 0) resolve();
+        else onNone = resolve;
+      }),
+  };
 }
 
 /** Tells the channel of every run; calls straight through while nobody listens. */
@@ -211,7 +248,22 @@ function observed(run: RunModel, model: string, version: number, now: () => numb
   return (take) => (modelRun.hasSubscribers ? runObserved(take) : run(take));
 }
 
-function columnsOfService({ columnsOf }: LoadOptions, { file, service }: Manifest): readonly FeatureColumn[] {
+/** A deployed version's files are what they were when it was deployed. Throws MODEL_FILE_INVALID. */
+function checkFiles(manifest: Manifest, { file, files }: OpenedModel): void {
+  for (const [name, { bytes, sha256 }] of Object.entries(manifest.files)) {
+    const found = files.get(name);
+    if (found?.bytes === bytes && found.sha256 === sha256) continue;
+    throw new HeadgateError(
+      "MODEL_FILE_INVALID",
+      `${name} beside ${file} is not what ${manifest.file} says was deployed (${bytes} bytes, SHA-256 ${sha256}); deploy it again as a new version.`,
+    );
+  }
+}
+
+function columnsOfService(
+  { columnsOf }: Pick<LoadOptions, "columnsOf">,
+  { file, service }: Manifest,
+): readonly FeatureColumn[] {
   const columns = columnsOf(service);
   if (columns !== undefined) return columns;
   throw new HeadgateError(

@@ -10,6 +10,14 @@ const WHOLE = {
   outputs: { label: "output_label", probabilities: "output_probability" },
   missing: { policy: "default", defaults: { orders_30d: 0, "customer_30d:aov_30d": "NaN", city: "" } },
   max_age: "2d",
+  max_batch: 64,
+  max_delay_us: 200,
+  threads: 2,
+  latency_budget: "5ms",
+  score: "probabilities[1]",
+  require_parity: "36h",
+  class_labels: { probabilities: [0, 1], label: ["no", "yes"] },
+  files: { "model.onnx": { sha256: "0123456789abcdef".repeat(4), bytes: 12 } },
   examples: [
     {
       inputs: { orders_30d: 1, "customer_30d:aov_30d": 2.5, city: "Wien" },
@@ -49,6 +57,14 @@ test("a whole manifest is taken", () => {
     defaults: WHOLE.missing.defaults,
     maxAgeMs: 2 * 86_400_000,
     examples: WHOLE.examples,
+    maxBatchRows: 64,
+    maxDelayUs: 200,
+    threads: 2,
+    latencyBudgetMs: 5,
+    score: "probabilities[1]",
+    requireParityMs: 36 * 3_600_000,
+    classLabels: WHOLE.class_labels,
+    files: WHOLE.files,
   });
   expect(Object.isFrozen(manifest)).toBe(true);
   expect(featuresOf(manifest)).toEqual(["orders_30d", "customer_30d:aov_30d", "city"]);
@@ -56,7 +72,11 @@ test("a whole manifest is taken", () => {
 
 test("what may be left out has a meaning", () => {
   const manifest = parseManifest(JSON.stringify(SMALL), FILE);
-  expect(manifest).toMatchObject({ missing: "reject", defaults: {}, maxAgeMs: undefined, examples: [] });
+  expect(manifest).toMatchObject({
+    ...{ missing: "reject", defaults: {}, maxAgeMs: undefined, examples: [] },
+    ...{ maxBatchRows: undefined, maxDelayUs: 0, threads: 1, latencyBudgetMs: undefined },
+    ...{ score: undefined, requireParityMs: undefined, classLabels: {}, files: {} },
+  });
 });
 
 describe("refused, naming file, path and what to write", () => {
@@ -90,6 +110,31 @@ describe("refused, naming file, path and what to write", () => {
     ],
     ["defaults without the policy", { ...SMALL, missing: { policy: "null", defaults: { a: 1 } } }, /policy is "null"/],
     ["a length without unit", { ...SMALL, max_age: "2" }, /max_age is "2"/],
+    ["no rows a run", { ...SMALL, max_batch: 0 }, /max_batch must be a whole number of rows from 1 to 1000000/],
+    ["half a row a run", { ...SMALL, max_batch: 1.5 }, /max_batch must be a whole number/],
+    [
+      "a delay as text",
+      { ...SMALL, max_delay_us: "1ms" },
+      /max_delay_us must be a whole number of microseconds from 0/,
+    ],
+    ["no thread", { ...SMALL, threads: 0 }, /threads must be a whole number of worker threads from 1 to 64/],
+    ["a budget as a number", { ...SMALL, latency_budget: 5 }, /latency_budget must be a length such as "5ms"/],
+    ["a budget without unit", { ...SMALL, latency_budget: "5" }, /latency_budget is "5"/],
+    ["parity without unit", { ...SMALL, require_parity: "36" }, /require_parity is "36"/],
+    ["a score that is none", { ...SMALL, score: "label[x]" }, /score must name a number of the answer/],
+    ["a score of no output", { ...SMALL, score: "risk[0]" }, /score has "risk", which is not a name in outputs/],
+    ["labels of no output", { ...SMALL, class_labels: { risk: [0] } }, /class_labels has "risk", which is not/],
+    [
+      "labels that are none",
+      { ...SMALL, class_labels: { label: [true] } },
+      /class_labels\.label\[0\] must be a number/,
+    ],
+    [
+      "a checksum cut short",
+      { ...SMALL, files: { m: { sha256: "ab", bytes: 1 } } },
+      /files\.m\.sha256 must be a SHA-256/,
+    ],
+    ["a file without size", { ...SMALL, files: { m: { sha256: "0".repeat(64) } } }, /files\.m\.bytes must be a whole/],
     ["an example without a feature", example({}, { label: 1 }), /examples\[0\]\.inputs has no value for "a"/],
     ["an example with another", example({ a: 1, b: 2 }, { label: 1 }), /examples\[0\]\.inputs has "b"/],
     ["an example of null", example({ a: null }, { label: 1 }), /only missing\.policy "null"/],

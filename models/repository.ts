@@ -1,193 +1,133 @@
 /**
- * The model repository: `<name>/model.json` and `<name>/<version>/model.onnx`, versions being positive integers, as
- * Triton lays it out. It lists and reads and judges nothing but names: what a file holds is for those that parse it.
- * Everything above sees only the interface, so that a bucket can stand in for a folder.
+ * The model repository: which models and versions there are, their files, and how a version is added and deleted, in a
+ * folder or a bucket alike. It judges nothing but names and what is whole: what a file holds is for those that parse it.
+ * Everything above sees only the interface; what lies where is repository-layout.ts's.
  */
 
-import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { resolve } from "node:path";
+import { HeadgateError } from "../errors.ts";
+import { openObjectStore, type S3Limits } from "../object-store.ts";
+import { copiedStore } from "./repository-copy.ts";
+import { type RepositoryFile, type RepositoryReads, repositoryReads, type TrafficFile } from "./repository-reads.ts";
+import { openRepositoryStore, type RepositoryStore } from "./repository-store.ts";
+import { type RepositoryWrites, repositoryWrites, type VersionUpload } from "./repository-writes.ts";
 
-/** A file of the repository and where it was, for messages. */
-export interface RepositoryFile<Content> {
-  readonly file: string;
-  readonly content: Content;
-}
+export { sha256Of } from "./file-sums.ts";
+export { checkModelName } from "./repository-layout.ts";
+export type { RepositoryFile, TrafficFile, VersionUpload };
 
-/** Where models come from. */
-export interface ModelRepository {
+/** Where models come from. Everything throws REPOSITORY_UNREACHABLE, and SOURCE_DENIED in a bucket. */
+export interface ModelRepository extends RepositoryReads, RepositoryWrites {
   /** The folder or bucket, for messages. */
   readonly address: string;
   /** Names of the models, sorted: every folder that holds a manifest or a version, or does not show what it holds. */
   models(): Promise<readonly string[]>;
   /**
-   * The versions of a model, newest first; a version whose file is missing is listed, and refused when read. Throws
-   * MODEL_NOT_FOUND, and MODEL_FILE_INVALID when there are folders but none of them is a version.
+   * The versions of a model that are there, newest first: the deployed ones that are whole, and all that were placed by
+   * hand; one of these whose file is missing is listed, and refused when read. Throws MODEL_NOT_FOUND, and
+   * MODEL_FILE_INVALID when there are folders but none of them is a version.
    */
   versions(model: string): Promise<readonly number[]>;
-  /** The manifest's text. Throws MODEL_NOT_FOUND or MANIFEST_INVALID. */
-  readManifest(model: string): Promise<RepositoryFile<string>>;
-  /** The model's bytes. Throws MODEL_NOT_FOUND or MODEL_FILE_INVALID. */
+  /** The same versions, each with a text that is another when its files or its manifest are. Throws as versions does. */
+  fingerprints(model: string): Promise<ReadonlyMap<number, string>>;
+  /**
+   * By model a text that changes whenever anything of it does that a reader sees; one list call. Never from a copy, so
+   * it tells whether the repository answers.
+   */
+  snapshot(): Promise<ReadonlyMap<string, string>>;
+  /**
+   * The text of a version's own manifest, or of the model's where it has none; without a version the model's. Throws
+   * MODEL_NOT_FOUND, MANIFEST_INVALID, and VERSION_NOT_FOUND for a version that is not whole or was deleted.
+   */
+  readManifest(model: string, version?: number): Promise<RepositoryFile<string>>;
+  /** The model's bytes. Throws MODEL_NOT_FOUND, VERSION_NOT_FOUND or MODEL_FILE_INVALID. */
   readModel(model: string, version: number): Promise<RepositoryFile<Uint8Array>>;
-  /** A file of weights beside the model's, by its name alone. Throws MODEL_NOT_FOUND or MODEL_FILE_INVALID. */
+  /** A file of weights beside the model's, by its name alone. Throws as readModel does. */
   readWeights(model: string, version: number, name: string): Promise<RepositoryFile<Uint8Array>>;
+  /** How the model's requests are split; undefined where nothing says. Throws MODEL_NOT_FOUND or TRAFFIC_INVALID. */
+  readTraffic(model: string): Promise<TrafficFile | undefined>;
+  /** One more than the highest number that is there, was claimed or was deleted; 1 for a new model. */
+  nextVersion(model: string): Promise<number>;
+  /**
+   * Adds a version that readers see whole or not at all, whenever this stops. Throws DEPLOY_CONFLICT where the number is
+   * taken, MODEL_FILE_INVALID for a file that can't be one of a version, and what the repository fails with; then it has
+   * removed what it could, and the number stays taken.
+   */
+  addVersion(model: string, version: number, upload: VersionUpload): Promise<void>;
+  /**
+   * Writes the traffic file over the version `ifEtag`, or, undefined, where there is none, and returns its ETag. Throws
+   * DEPLOY_CONFLICT when somebody else has written it.
+   */
+  putTraffic(model: string, content: string, ifEtag: string | undefined): Promise<string>;
+  /** Deletes a version, whose number is never used again. Throws MODEL_NOT_FOUND or VERSION_NOT_FOUND. */
+  deleteVersion(model: string, version: number): Promise<void>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
 }
 
-/** Largest manifest, bytes. A larger one is refused unread. */
-const MANIFEST_MAX_BYTES = 4 * 1024 * 1024;
-
-/** Largest file of a model, bytes: an ONNX file is one protobuf message, which can't be larger. */
-const MODEL_MAX_BYTES = 2 ** 31 - 1;
-
-/** The most names that a refusal lists. */
-const NAMES_SHOWN = 5;
-
-const MODEL_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,62}$/;
-const VERSION = /^[1-9]\d{0,8}$/;
-
-/** Throws MODEL_NOT_FOUND for a name that could be a path or break a URL or a metric. */
-export function checkModelName(name: string): void {
-  if (MODEL_NAME.test(name)) return;
-  throw new HeadgateError(
-    "MODEL_NOT_FOUND",
-    `The model name ${JSON.stringify(name.slice(0, 80))} can't be used; start with a letter or digit and use letters, digits, "_", "-" and ".", at most 63.`,
-  );
-}
-
-/** The SHA-256 of files' bytes, one after the other, hexadecimal: how two gateways tell that they serve the same model. */
-export function sha256Of(...files: readonly Uint8Array[]): string {
-  const hash = createHash("sha256");
-  for (const bytes of files) hash.update(bytes);
-  return hash.digest("hex");
-}
-
-/** Opens a folder of models. Throws CONFIG_INVALID when there is no such folder or no model in it. */
-export async function openModelRepository(directory: string): Promise<ModelRepository> {
-  const repository: ModelRepository = Object.freeze({
-    address: directory,
-    models: () => listModels(directory),
-    versions: (model: string) => listVersions(directory, model),
-    readManifest: (model: string) => readManifest(directory, model),
-    readModel: (model: string, version: number) => readModel(directory, model, version),
-    readWeights: (model: string, version: number, name: string) => readWeights(directory, model, version, name),
-  });
-  if ((await repository.models()).length === 0) {
-    throw new HeadgateError(
-      "CONFIG_INVALID",
-      `The model repository ${directory} holds no model; put <name>/model.json and <name>/1/model.onnx into it.`,
-    );
-  }
-  return repository;
-}
-
-async function listModels(directory: string): Promise<readonly string[]> {
-  const names = await folderNames(directory, () => {
-    throw new HeadgateError(
-      "CONFIG_INVALID",
-      `The model repository ${directory} is not a folder; make it, or set HEADGATE_MODELS to the folder of models.`,
-    );
-  });
-  const visible = names.filter((name) => !name.startsWith("."));
-  const held = await Promise.all(visible.map((name) => holdsModel(directory, name)));
-  return visible.filter((_, i) => held[i]).sort();
+/** How a repository is reached. */
+export interface RepositoryOptions {
+  /** Where a relative folder starts. */
+  readonly directory?: string;
+  /** Whether a folder that is not there, or holds no model, is taken as an empty repository. Refused unless so. */
+  readonly mayBeEmpty?: boolean;
+  /** An absolute folder for a local copy of what is read from a bucket; undefined: there is none. */
+  readonly cacheDirectory?: string;
+  readonly s3?: S3Limits;
 }
 
 /**
- * A folder that has a version but no manifest counts too: to leave it out would hide the mistake. So does one that can't
- * be looked into, unless its name says that it is none of ours, as "lost+found" does.
+ * Bounds of what is asked of S3, tighter than a load's: a gateway that starts while S3 is away must not wait minutes
+ * before it takes its copy. So it waits some 30 s for one that swallows everything, and a second for one that refuses.
  */
-async function holdsModel(directory: string, name: string): Promise<boolean> {
-  let entries: readonly string[];
+const S3_LIMITS: S3Limits = Object.freeze({ attempts: 3, backoffMs: 200, backoffMaxMs: 1_000, stallMs: 10_000 });
+
+/**
+ * Opens a folder of models or `s3://bucket/prefix`. Throws CONFIG_INVALID when there is no such place or no model in it,
+ * and SOURCE_DENIED or REPOSITORY_UNREACHABLE when it can't be told.
+ */
+export async function openModelRepository(address: string, options: RepositoryOptions = {}): Promise<ModelRepository> {
+  const { directory = ".", mayBeEmpty = false, cacheDirectory } = options;
+  const place = /^s3:\/\//i.test(address) ? address : resolve(directory, address);
+  const objects = openObjectStore({ directory: resolve(directory), s3: { ...S3_LIMITS, ...options.s3 } });
+  const source = openRepositoryStore(objects, place);
+  const isCopied = source.isRemote && cacheDirectory !== undefined;
+  const store = isCopied ? await copiedStore(source, cacheDirectory) : source;
   try {
-    entries = await readdir(join(directory, name));
-  } catch {
-    return MODEL_NAME.test(name);
+    await requireModels(store, mayBeEmpty);
+  } catch (cause) {
+    await store.close();
+    throw cause;
   }
-  return entries.some((entry) => entry === "model.json" || VERSION.test(entry));
+  return createModelRepository(store);
 }
 
-async function listVersions(directory: string, model: string): Promise<readonly number[]> {
-  checkModelName(model);
-  const folder = join(directory, model);
-  const names = await folderNames(folder, () => {
-    throw new HeadgateError("MODEL_NOT_FOUND", `There is no model "${model}" in ${directory}.`);
+/** The repository of files that are open already; whether there is any model is not asked. */
+export function createModelRepository(store: RepositoryStore): ModelRepository {
+  return Object.freeze({
+    address: store.address,
+    ...repositoryReads(store),
+    ...repositoryWrites(store),
+    close: () => store.close(),
   });
-  const versions = names.filter((name) => VERSION.test(name)).map(Number);
-  if (versions.length === 0 && names.length > 0) {
-    throw new HeadgateError(
-      "MODEL_FILE_INVALID",
-      `${folder} has no version: versions are folders named 1, 2, …; found ${names.slice(0, NAMES_SHOWN).join(", ")}. Rename the folder of the model to 1.`,
-    );
-  }
-  return versions.sort((a, b) => b - a);
 }
 
-async function folderNames(folder: string, onMissing: () => never): Promise<readonly string[]> {
-  let entries: readonly string[];
+async function requireModels(store: RepositoryStore, mayBeEmpty: boolean): Promise<void> {
+  let models: readonly string[];
   try {
-    entries = await readdir(folder);
-  } catch {
-    return onMissing();
+    models = await createModelRepository(store).models();
+  } catch (cause) {
+    if (!(cause instanceof HeadgateError) || cause.code !== "SOURCE_NOT_FOUND") throw cause;
+    if (mayBeEmpty && !store.isRemote) return;
+    const next = "make it, or set HEADGATE_MODELS to the folder of models";
+    const sentence = store.isRemote
+      ? `The model repository can't be opened: ${cause.message}`
+      : `The model repository ${store.address} is not a folder; ${next}.`;
+    throw new HeadgateError("CONFIG_INVALID", sentence, cause);
   }
-  const folders = await Promise.all(entries.map((entry) => isFolder(join(folder, entry))));
-  return entries.filter((_, i) => folders[i]);
-}
-
-/** Follows links, as deployments that swap a link expect; a link to nowhere is no folder. */
-async function isFolder(path: string): Promise<boolean> {
-  const status = await stat(path).catch(() => undefined);
-  return status?.isDirectory() ?? false;
-}
-
-async function readManifest(directory: string, model: string): Promise<RepositoryFile<string>> {
-  checkModelName(model);
-  const file = join(directory, model, "model.json");
-  const bytes = await readBounded(file, MANIFEST_MAX_BYTES, (reason) => {
-    throw new HeadgateError("MANIFEST_INVALID", `${file} ${reason}; every model needs its manifest there.`);
-  });
-  return Object.freeze({ file, content: bytes.toString("utf8") });
-}
-
-async function readModel(directory: string, model: string, version: number): Promise<RepositoryFile<Uint8Array>> {
-  checkModelName(model);
-  const file = join(directory, model, String(version), "model.onnx");
-  const bytes = await readBounded(file, MODEL_MAX_BYTES, (reason) => {
-    throw new HeadgateError(
-      "MODEL_FILE_INVALID",
-      `${file} ${reason}; put the model there or remove the version's folder.`,
-    );
-  });
-  return Object.freeze({ file, content: bytes });
-}
-
-async function readWeights(
-  directory: string,
-  model: string,
-  version: number,
-  name: string,
-): Promise<RepositoryFile<Uint8Array>> {
-  checkModelName(model);
-  const folder = join(directory, model, String(version));
-  const file = join(folder, basename(name));
-  const bytes = await readBounded(file, MODEL_MAX_BYTES, (reason) => {
-    throw new HeadgateError(
-      "MODEL_FILE_INVALID",
-      `${file} ${reason}; ${join(folder, "model.onnx")} keeps weights in it, so put it there as the exporter wrote it, or export the model with its weights inside.`,
-    );
-  });
-  return Object.freeze({ file, content: bytes });
-}
-
-async function readBounded(file: string, maxBytes: number, refuse: (reason: string) => never): Promise<Buffer> {
-  let refusal: string;
-  try {
-    const { size } = await stat(file);
-    if (size <= maxBytes) return await readFile(file);
-    refusal = `has ${size} bytes, more than the ${maxBytes} that can be read`;
-  } catch (thrown) {
-    refusal =
-      (thrown as NodeJS.ErrnoException).code === "ENOENT" ? "does not exist" : `can't be read (${reasonOf(thrown)})`;
-  }
-  return refuse(refusal);
+  if (models.length > 0 || mayBeEmpty) return;
+  throw new HeadgateError(
+    "CONFIG_INVALID",
+    `The model repository ${store.address} holds no model; put <name>/model.json and <name>/1/model.onnx into it.`,
+  );
 }

@@ -10,10 +10,18 @@
  * Of the runtime's answers only those the manifest maps are asked for. With tensor.ts this is the runtime's only home.
  */
 
-import { env, InferenceSession } from "onnxruntime-node";
+import { env, InferenceSession, type Tensor } from "onnxruntime-node";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { type Graph, type GraphPort, type Signature, TENSOR_TYPES } from "./signature.ts";
-import { compileFeeds, type FeatureRow, type Feeds, type OutputValue, type RunResult, readOutput } from "./tensor.ts";
+import {
+  compileFeeds,
+  type FeatureRow,
+  type Feeds,
+  type OutputValue,
+  type RunResult,
+  readOutput,
+  type TensorParts,
+} from "./tensor.ts";
 
 /** Gives the rows of a run: called once, and as late as can be, so that they may gather until then. */
 export type TakeRows = () => readonly FeatureRow[];
@@ -24,7 +32,7 @@ export type TakeRows = () => readonly FeatureRow[];
  */
 export type RunModel = (take: TakeRows) => Promise<RunResult>;
 
-/** A model in the runtime. */
+/** A model in the runtime, here or in a process of its own (worker-session.ts). */
 export interface ModelSession {
   readonly graph: Graph;
   /** The way to run it under a signature; to be called before `release` only. */
@@ -33,12 +41,21 @@ export interface ModelSession {
   release(): Promise<void>;
 }
 
+/** A model in this process' runtime. */
+export interface InlineSession extends ModelSession {
+  /** Runs over tensors that are filled already; `rowCount` is for messages. Rejects with MODEL_FAILED. */
+  runFeeds(feeds: Feeds, outputs: readonly string[], rowCount: number): Promise<Readonly<Record<string, TensorParts>>>;
+}
+
 const OPTIONS: InferenceSession.SessionOptions = {
   executionProviders: ["cpu"],
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   // Errors only: tree models print a warning line at every run otherwise.
   logSeverityLevel: 3,
+  // Each session would keep an arena and plans for every batch size it has seen; swaps would add up to megabytes.
+  enableCpuMemArena: false,
+  enableMemPattern: false,
 };
 
 const NO_TENSOR = undefined as unknown as Feeds[string];
@@ -58,7 +75,7 @@ export async function openSession(
   bytes: Uint8Array,
   file: string,
   weights: readonly WeightFile[] = [],
-): Promise<ModelSession> {
+): Promise<InlineSession> {
   const externalData = weights.map(({ name, content }) => ({ path: name, data: content }));
   let session: InferenceSession;
   try {
@@ -78,6 +95,13 @@ export async function openSession(
   return Object.freeze({
     graph,
     compileRun: (signature: Signature) => compileRun(session, signature, file),
+    runFeeds: async (feeds: Feeds, outputs: readonly string[], rowCount: number) => {
+      try {
+        return (await session.run(feeds, outputs)) as Record<string, Tensor>;
+      } catch (thrown) {
+        throw runFailed(file, rowCount, thrown);
+      }
+    },
     release: () => session.release(),
   });
 }
@@ -89,10 +113,8 @@ function portOf(metadata: InferenceSession.ValueMetadata): GraphPort {
 }
 
 function compileRun(session: InferenceSession, signature: Signature, file: string): RunModel {
-  const { rowsPerRun } = signature;
   const feedsOf = compileFeeds(signature.inputs);
-  const fetches = [...new Set(signature.outputs.map(({ output }) => output))];
-
+  const fetches = fetchesOf(signature);
   const noRows = feedsOf([]);
 
   async function runTogether(take: TakeRows): Promise<RunResult> {
@@ -116,30 +138,40 @@ function compileRun(session: InferenceSession, signature: Signature, file: strin
     } catch (thrown) {
       clearImmediate(taking);
       if (refused !== undefined) throw refused.thrown;
-      throw new HeadgateError(
-        "MODEL_FAILED",
-        `${file} failed over ${rowCount} rows: ${reasonOfRuntime(thrown)}.`,
-        thrown,
-      );
+      throw runFailed(file, rowCount, thrown);
     }
     if (refused !== undefined) throw refused.thrown;
     return { outputs: signature.outputs.map((plan) => readOutput(plan, results[plan.output]!, rowCount)) };
   }
 
-  /** For a graph fixed to a number of rows: the last rows are repeated until they are as many. */
+  return inSteps(signature, runTogether);
+}
+
+/** The outputs that the manifest maps, each once. */
+export const fetchesOf = ({ outputs }: Signature): readonly string[] => [
+  ...new Set(outputs.map(({ output }) => output)),
+];
+
+/** For a graph fixed to a number of rows: runs it as often as it takes; the last rows are repeated until they are as many. */
+export function inSteps({ outputs: plans, rowsPerRun }: Signature, runTogether: RunModel): RunModel {
   async function runInSteps(take: TakeRows): Promise<RunResult> {
     const rows = take();
-    const outputs = signature.outputs.map((): OutputValue[] => []);
+    const outputs = plans.map((): OutputValue[] => []);
+    let runMs: number | undefined;
     for (let start = 0; start < rows.length; start += rowsPerRun) {
       const left = rows.length - start;
       const step = Array.from({ length: rowsPerRun }, (_, i) => rows[start + Math.min(i, left - 1)]!);
       const answer = await runTogether(() => step);
+      if (answer.runMs !== undefined) runMs = (runMs ?? 0) + answer.runMs;
       for (const [i, values] of answer.outputs.entries()) outputs[i]!.push(...values.slice(0, left));
     }
-    return { outputs };
+    return runMs === undefined ? { outputs } : { outputs, runMs };
   }
-
   return Number.isFinite(rowsPerRun) ? runInSteps : runTogether;
+}
+
+function runFailed(file: string, rowCount: number, thrown: unknown): HeadgateError {
+  return new HeadgateError("MODEL_FAILED", `${file} failed over ${rowCount} rows: ${reasonOfRuntime(thrown)}.`, thrown);
 }
 
 /** TensorProto.DataType of the types that no tensor in JavaScript has: the runtime's binding says their number alone. */

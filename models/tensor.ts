@@ -25,10 +25,15 @@ export type OutputValue = number | bigint | string | boolean | readonly OutputVa
 /** The answers of a run: `outputs[i][row]`, outputs in the manifest's order. */
 export interface RunResult {
   readonly outputs: readonly (readonly OutputValue[])[];
+  /** How long the run itself took, ms, where it was elsewhere; undefined: as long as its caller waited after its rows were taken. */
+  readonly runMs?: number;
 }
 
 /** What a run is fed, by ONNX input. */
 export type Feeds = Record<string, Tensor>;
+
+/** A tensor's parts, as they go to another process and come back. */
+export type TensorParts = Pick<Tensor, "type" | "dims" | "data">;
 
 /** Compiles the filling of all inputs. The result throws FEATURES_MISSING or SIGNATURE_MISMATCH naming the feature. */
 export function compileFeeds(inputs: readonly InputPlan[]): (rows: readonly FeatureRow[]) => Feeds {
@@ -42,7 +47,8 @@ export function compileFeeds(inputs: readonly InputPlan[]): (rows: readonly Feat
   };
 }
 
-function tensorOf(type: TensorType, elements: TensorData, dims: readonly number[]): Tensor {
+/** The tensor of these elements. */
+export function tensorOf(type: Tensor["type"], elements: TensorData, dims: readonly number[]): Tensor {
   if (type !== "float16") return new Tensor(type, elements, dims);
   // From Node 24 on Tensor makes a Float16Array of the bits, and the native side of 1.30 then reads no element at all.
   return Object.assign(new Tensor("uint16", elements as Uint16Array, dims), { type });
@@ -52,7 +58,11 @@ function tensorOf(type: TensorType, elements: TensorData, dims: readonly number[
  * Reads an output of a run over `rowCount` rows: one value per row, by the shape that came, for declared ones lie.
  * Throws MODEL_FAILED when its first axis is not the rows.
  */
-export function readOutput(plan: OutputPlan, tensor: Tensor, rowCount: number): readonly OutputValue[] {
+export function readOutput(
+  plan: OutputPlan,
+  tensor: Omit<TensorParts, "type">,
+  rowCount: number,
+): readonly OutputValue[] {
   const axes = axesOfRow(plan, tensor.dims, rowCount);
   const values = compileElements(plan.type, tensor.data as Elements);
   if (axes.length === 0 || (axes.length === 1 && axes[0] === 1)) return take(values, 0, rowCount);
@@ -72,7 +82,7 @@ function axesOfRow(plan: OutputPlan, dims: readonly number[], rowCount: number):
 
 type Elements = ArrayLike<number | bigint | string>;
 type ElementAt = (index: number) => number | bigint | string | boolean;
-type TensorData = string[] | Extract<Tensor["data"], ArrayBufferView>;
+type TensorData = Tensor["data"];
 type NumberArray =
   | Float32Array
   | Float64Array

@@ -42,6 +42,29 @@ test.each([
   }
 });
 
+test("what is below a folder and can't be looked at is told of, and the rest is listed", async () => {
+  const folder = folderOf(...FILES);
+  const denied = openLocalFiles(folder, { readdir: failing(readdir, "dt=2", "EACCES") });
+  const entries = await denied.listBelow("data", 2);
+  expect(entries.map(({ name }) => name)).toEqual(["a.parquet", "dt=1/", "dt=1/b.parquet", "dt=2/"]);
+  const refused = { code: "SOURCE_DENIED", message: expect.stringMatching(/^data\/dt=2\/ can't be read: EACCES/) };
+  expect(entries.at(-1)?.unreadable).toMatchObject(refused);
+  const unseen = openLocalFiles(folder, { stat: failing(stat, "b.parquet", "EIO") });
+  const [, , file] = await unseen.listBelow("data", 2);
+  expect(file).toMatchObject({
+    name: "dt=1/b.parquet",
+    version: undefined,
+    unreadable: { code: "SOURCE_UNREACHABLE" },
+  });
+  const closed = openLocalFiles(folder, { readdir: failing(readdir, "data", "EACCES") });
+  await expect(closed.listBelow("data", 2)).rejects.toMatchObject({ code: "SOURCE_DENIED" });
+  const going = openLocalFiles(folder, {
+    readdir: failing(readdir, "dt=2", "ENOENT"),
+    stat: failing(stat, "b.parquet", "ENOENT"),
+  });
+  expect((await going.listBelow("data", 2)).map(({ name }) => name)).toEqual(["a.parquet", "dt=1/"]);
+});
+
 test("a path that may not be looked at is SOURCE_DENIED, listed or asked for", async () => {
   const denied = { stat: failing(stat, "data", "EACCES") };
   await expect(listedBy(denied)).rejects.toMatchObject({ code: "SOURCE_DENIED" });

@@ -11,11 +11,12 @@ import { fileURLToPath } from "node:url";
 import { HeadgateError } from "../errors.ts";
 import { denials, isGone, unreadable } from "./local-failure.ts";
 import { type ListingCalls, listLocalPaths } from "./local-listing.ts";
+import { listLocalTree } from "./local-tree.ts";
+import { localEtag, localVersion } from "./local-version.ts";
 import {
   changedWhileRead,
   type ListedObject,
   type ObjectStore,
-  type ObjectVersion,
   type PutCondition,
   putConflict,
 } from "./object-version.ts";
@@ -42,8 +43,9 @@ export function openLocalFiles(
   return Object.freeze({
     list: async (pattern: string) =>
       withVersions(calls, directory, await listLocalPaths(calls, directory, localPath(pattern))),
+    listBelow: async (folder: string, levels: number) => listLocalTree(calls, folder, absolute(folder), levels),
     stat: async (path: string) => {
-      const version = await versionOf(calls, path, absolute(path));
+      const version = await localVersion(calls, path, absolute(path));
       if (version !== undefined) return version;
       throw new HeadgateError("SOURCE_NOT_FOUND", `${path} is not there or is no file. Check the source's path.`);
     },
@@ -69,20 +71,10 @@ async function withVersions(
   const listed: ListedObject[] = [];
   for (let i = 0; i < paths.length; i += STATS_AT_ONCE) {
     const batch = paths.slice(i, i + STATS_AT_ONCE);
-    const versions = await Promise.all(batch.map((path) => versionOf(calls, path, resolve(directory, path))));
+    const versions = await Promise.all(batch.map((path) => localVersion(calls, path, resolve(directory, path))));
     for (const [j, version] of versions.entries()) if (version !== undefined) listed.push({ path: batch[j]!, version });
   }
   return listed;
-}
-
-/** Undefined where there is no file. */
-async function versionOf(calls: FileCalls, path: string, absolute: string): Promise<ObjectVersion | undefined> {
-  const found = await calls.stat(absolute, { bigint: true }).catch((cause: unknown) => {
-    if (isGone(cause)) return undefined;
-    throw unreadable(path, cause);
-  });
-  if (!found?.isFile()) return undefined;
-  return { bytes: Number(found.size), etag: etagOf(found), lastModifiedMs: Number(found.mtimeMs) };
 }
 
 async function readFileRange(
@@ -98,7 +90,7 @@ async function readFileRange(
   try {
     handle = await calls.open(absolute, "r");
     // Looked at after the read, so that a file written to in the meantime is caught as well as a replaced one.
-    isSame = (await fill(handle, bytes, start)) && etagOf(await handle.stat({ bigint: true })) === etag;
+    isSame = (await fill(handle, bytes, start)) && localEtag(await handle.stat({ bigint: true })) === etag;
   } catch (cause) {
     throw isGone(cause) ? changedWhileRead(path, "was removed") : unreadable(path, cause);
   } finally {
@@ -137,7 +129,7 @@ async function putFile(target: Target, bytes: Uint8Array, condition?: PutConditi
     else if ("ifAbsent" in condition) await linkIfAbsent(fresh, absolute, putConflict(path, condition));
     else await renameIfMatch(fresh, target, condition.ifMatch, putConflict(path, condition));
     // Of this file, whoever has replaced it since.
-    return etagOf(await handle.stat({ bigint: true }));
+    return localEtag(await handle.stat({ bigint: true }));
   } finally {
     await handle.close();
     await rm(fresh, { force: true });
@@ -167,7 +159,7 @@ async function renameIfMatch(
   await takeLock(lock, lockStaleMs);
   try {
     const stored = await stat(absolute, { bigint: true }).catch(() => undefined);
-    if (stored === undefined || etagOf(stored) !== etag) throw conflict;
+    if (stored === undefined || localEtag(stored) !== etag) throw conflict;
     await renameOver(fresh, absolute);
   } finally {
     await rm(lock, { force: true });
@@ -178,7 +170,7 @@ async function renameIfMatch(
 async function renameOver(fresh: string, absolute: string): Promise<void> {
   const own = await stat(fresh, { bigint: true });
   const stored = await stat(absolute, { bigint: true }).catch(() => undefined);
-  if (stored !== undefined && etagOf(own) === etagOf(stored)) {
+  if (stored !== undefined && localEtag(own) === localEtag(stored)) {
     await utimes(fresh, own.atime, new Date(Number(own.mtimeMs) + 1));
   }
   await rename(fresh, absolute);
@@ -199,8 +191,4 @@ async function takeLock(lock: string, staleMs: number): Promise<void> {
     await pause(LOCK_PAUSE_MS);
     waitedMs += LOCK_PAUSE_MS;
   }
-}
-
-function etagOf(file: { readonly mtimeNs: bigint; readonly size: bigint }): string {
-  return `${file.mtimeNs.toString(36)}-${file.size.toString(36)}`;
 }

@@ -23,6 +23,16 @@ export interface ListedObject {
   readonly version: ObjectVersion;
 }
 
+/** What a folder holds, on any level; see ObjectStore.listBelow. */
+export interface FolderEntry {
+  /** Below the folder, with "/" between names; a folder's own ends in "/". */
+  readonly name: string;
+  /** Undefined for a folder, and for what could not be looked at. */
+  readonly version: ObjectVersion | undefined;
+  /** Why a folder's content, or a file, is not known. */
+  readonly unreadable?: HeadgateError;
+}
+
 /** What must hold for a file to be written: that there is none, or that it is still this version. */
 export type PutCondition = { readonly ifAbsent: true } | { readonly ifMatch: string };
 
@@ -39,6 +49,13 @@ export interface ObjectStore {
    * path that is there is no glob, whatever its characters. Throws SOURCE_NOT_FOUND for a bucket that is not there.
    */
   list(pattern: string): Promise<readonly ListedObject[]>;
+  /**
+   * Everything below a folder, whose name is no glob, down to as many levels of names, sorted by code point: files and, on
+   * disk, folders too, empty ones among them. Names that begin with "." are left out. A folder inside that can't be read
+   * is told of and ends nothing; in a bucket it is one list, of a moment for as long as it has up to 1,000 files. Throws
+   * SOURCE_NOT_FOUND for a folder or a bucket that is not there; in a bucket a folder without files is empty.
+   */
+  listBelow(folder: string, levels: number): Promise<readonly FolderEntry[]>;
   /** The current version. Throws SOURCE_NOT_FOUND. */
   stat(path: string): Promise<ObjectVersion>;
   /** Bytes [start, end) of the version `etag`. Throws SOURCE_CHANGED when the file is another one now. */

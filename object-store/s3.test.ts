@@ -103,7 +103,30 @@ describe.skipIf("missing" in found)(`S3${absent}`, () => {
     const found = await objects.list(at("many/*.parquet"));
     expect(found.map(({ path }) => path)).toEqual(keys.map(at));
     expect(found[777]!.version).toEqual(await objects.stat(found[777]!.path));
+    const below = await objects.listBelow(at("many"), 1);
+    expect(below.map(({ name }) => at(`many/${name}`))).toEqual(found.map(({ path }) => path));
+    expect(below[777]!.version).toEqual(found[777]!.version);
   }, 120_000);
+
+  test("a folder tells of all that is below it, to a level, whatever its own name and the names in it", async () => {
+    const folder = "below/a{1}*b";
+    const keys = ["_one", "two*", "x/three", "x/y/four", ".hidden", "x/.hidden"].map((name) => `${folder}/${name}`);
+    await server.putAll(
+      bucket,
+      [...keys, "below/a{1}*bc/no", "below/a1b/no"].map((key) => [key, Buffer.from(key)]),
+    );
+    // As a console marks a folder.
+    await server.put(bucket, `${folder}/empty/`, new Uint8Array());
+    const names = async (path: string, levels: number) =>
+      (await objects.listBelow(at(path), levels)).map(({ name }) => name);
+    expect(await names(folder, 1)).toEqual(["_one", "empty/", "two*"]);
+    expect(await names(`${folder}/`, 2)).toEqual(["_one", "empty/", "two*", "x/three"]);
+    expect(await names(folder, 3)).toEqual(["_one", "empty/", "two*", "x/three", "x/y/four"]);
+    expect(await names("none", 3)).toEqual([]);
+    expect(await names("", 1)).toContain("one.parquet");
+    expect((await objects.listBelow(at(folder), 1))[1]!.version).toBeUndefined();
+    await expect(objects.listBelow(`s3://${MISSING_BUCKET}`, 1)).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
+  });
 
   test("a range is read of the version that was looked at, in parts where it is large", async () => {
     const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));

@@ -1,9 +1,6 @@
 /**
- * S3 behind the object store, by AWS' own client: its chain of credentials, regions and endpoints, its signatures and
- * checksums. What it does not do is done here: a range is of one version or is refused, a body that stalls or ends
- * early is asked for again, and failures become sentences.
- *
- * The client's own retries are off, as they end where a body begins; S3Attempts has all of them.
+ * S3 behind the object store. What AWS' client (s3-client.ts) does not do is done here: a range is of one version or is
+ * refused, a body that stalls or ends early is asked for again, and failures become sentences.
  */
 
 import { addAbortSignal, type Readable } from "node:stream";
@@ -12,26 +9,24 @@ import {
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadObjectCommand,
+  type _Object as ListedS3Object,
   ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
 } from "@aws-sdk/client-s3";
 import { HeadgateError } from "../errors.ts";
 import {
   changedWhileRead,
+  type FolderEntry,
   type ListedObject,
   type ObjectStore,
   type ObjectVersion,
   type PutCondition,
-  putConflict,
 } from "./object-version.ts";
 import { compileGlob, isParquetBelow, parseS3Path, type S3Path } from "./path.ts";
-import { type Attempt, type MayRetry, S3Attempts, type S3Limits, s3Limits } from "./s3-attempts.ts";
-import { etagOf, readCondition, writeCondition } from "./s3-etag.ts";
-import { isNotDone, isTransient, ShortBodyError, statusOf, toldFailure } from "./s3-failure.ts";
-
-/** Where a bucket is looked for when nothing says: AWS' oldest region, and the one that most other servers go by. */
-const FALLBACK_REGION = "us-east-1";
+import { type Attempt, S3Attempts, type S3Limits, s3Limits } from "./s3-attempts.ts";
+import { ask, createClient, type S3 } from "./s3-client.ts";
+import { etagOf, readCondition } from "./s3-etag.ts";
+import { ShortBodyError, statusOf } from "./s3-failure.ts";
+import { putObject } from "./s3-put.ts";
 
 /** Opens S3. Nothing is asked for yet, credentials neither. What is under way on the signal rejects with its reason. */
 export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
@@ -43,6 +38,7 @@ export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
   signal?.addEventListener("abort", abort, { once: true });
   return Object.freeze({
     list: async (pattern: string) => listObjects(s3, pattern),
+    listBelow: async (folder: string, levels: number) => listFolder(s3, folder, levels),
     stat: async (path: string) => statObject(s3, path),
     read: async (path: string, start: number, end: number, etag: string) => readRange(s3, path, [start, end], etag),
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => putObject(s3, path, bytes, condition),
@@ -53,52 +49,6 @@ export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
       s3.client.destroy();
     },
   });
-}
-
-interface S3 {
-  readonly client: S3Client;
-  readonly attempts: S3Attempts;
-  readonly partBytes: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-function createClient({ requestsMax }: Required<S3Limits>): S3Client {
-  // It is about versions of the client to come, and would be printed by every command on Node 20.
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
-  // What a client finds without being told, or fails for.
-  const { region } = new S3Client({}).config;
-  const client = new S3Client({
-    region: () => region().catch(() => FALLBACK_REGION),
-    maxAttempts: 1,
-    // A range has no checksum of its own; its length and its ETag are checked.
-    responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: {
-      httpAgent: { keepAlive: true, maxSockets: requestsMax },
-      httpsAgent: { keepAlive: true, maxSockets: requestsMax },
-    },
-  });
-  const { config } = client;
-  const place = config.endpointProvider;
-  // Servers at an endpoint of their own seldom have a name for each bucket. Decided here and not by AWS_ENDPOINT_URL_S3,
-  // since the endpoint can come from a profile too.
-  config.endpointProvider = (params, context) =>
-    place(params.Endpoint === undefined ? params : { ...params, ForcePathStyle: true }, context);
-  return client;
-}
-
-/** Asks until there is an answer; whatever is thrown is a HeadgateError about the path, or the signal's reason. */
-async function ask<T>(
-  { attempts, signal }: S3,
-  path: string,
-  tryOnce: (attempt: Attempt) => Promise<T>,
-  mayRetry: MayRetry = isTransient,
-): Promise<T> {
-  try {
-    return await attempts.run(tryOnce, mayRetry);
-  } catch (cause) {
-    if (signal?.aborted && cause === signal.reason) throw cause;
-    throw toldFailure(cause, path, parseS3Path(path).bucket);
-  }
 }
 
 /** A header tells whole seconds, so a listing's milliseconds are cut: a version must be the same however it is found. */
@@ -162,6 +112,20 @@ async function hasFolder(s3: S3, path: string, bucket: string, folder: string): 
   return folder !== "" && Contents !== undefined && Contents.length > 0;
 }
 
+async function listFolder(s3: S3, folder: string, levels: number): Promise<readonly FolderEntry[]> {
+  const { bucket, key } = parseS3Path(folder.replace(/\/+$/, ""));
+  const prefix = key === "" ? "" : `${key}/`;
+  const entries: FolderEntry[] = [];
+  for await (const { Key = "", Size, ETag, LastModified } of objectsOf(s3, folder, bucket, prefix)) {
+    const name = Key.slice(prefix.length);
+    const isWanted = name !== "" && name.replace(/\/$/, "").split("/").length <= levels && !/(?:^|\/)\./.test(name);
+    if (!isWanted) continue;
+    const isMark = name.endsWith("/");
+    entries.push({ name, version: isMark ? undefined : versionOf(folder, Size, ETag, LastModified) });
+  }
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 interface Below {
   readonly bucket: string;
   readonly prefix: string;
@@ -172,18 +136,22 @@ interface Below {
 
 async function objectsBelow(s3: S3, path: string, { bucket, prefix, root, isWanted }: Below): Promise<ListedObject[]> {
   const listed: ListedObject[] = [];
+  for await (const { Key: key = "", Size, ETag, LastModified } of objectsOf(s3, path, bucket, prefix)) {
+    // A key that ends in "/" is a mark that consoles make for a folder.
+    if (key.endsWith("/") || !isWanted(key)) continue;
+    listed.push({ path: root + key, version: versionOf(root + key, Size, ETag, LastModified) });
+  }
+  return listed;
+}
+
+/** Every object whose key begins with the prefix, page by page. */
+async function* objectsOf(s3: S3, path: string, bucket: string, prefix: string): AsyncGenerator<ListedS3Object> {
   let next: string | undefined;
   do {
     const page = await listPage(s3, path, { Bucket: bucket, Prefix: prefix, ContinuationToken: next });
-    for (const { Key: key = "", Size, ETag, LastModified } of page.Contents ?? []) {
-      // A key that ends in "/" is a mark that consoles make for a folder.
-      if (key.endsWith("/") || !isWanted(key)) continue;
-      const path = root + key;
-      listed.push({ path, version: versionOf(path, Size, ETag, LastModified) });
-    }
+    yield* page.Contents ?? [];
     next = page.NextContinuationToken;
   } while (next !== undefined);
-  return listed;
 }
 
 function listPage(s3: S3, path: string, input: ConstructorParameters<typeof ListObjectsV2Command>[0]) {
@@ -249,26 +217,6 @@ async function fill(into: Uint8Array, body: Readable, progress: () => void): Pro
     filled += chunk.length;
   }
   if (filled < into.length) throw new ShortBodyError(`${filled} of ${into.length} bytes came`);
-}
-
-async function putObject(s3: S3, path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string> {
-  const { bucket, key } = parseS3Path(path);
-  const put = new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ...writeCondition(condition) });
-  const putOnce = async ({ signal }: Attempt): Promise<string> => {
-    try {
-      return etagOf(path, (await s3.client.send(put, { abortSignal: signal })).ETag);
-    } catch (cause) {
-      // 409: another write with a condition is under way. 404: what was to be replaced is gone.
-      const isConflict = [409, 412].includes(statusOf(cause) ?? 0) || (statusOf(cause) === 404 && isKeyMissing(cause));
-      throw condition !== undefined && isConflict ? putConflict(path, condition) : cause;
-    }
-  };
-  // A conditional put whose answer was lost may have been done, and would then fail by its own work.
-  return ask(s3, path, putOnce, condition === undefined ? isTransient : isNotDone);
-}
-
-function isKeyMissing(cause: unknown): boolean {
-  return (cause as Error).name === "NoSuchKey";
 }
 
 async function deleteObject(s3: S3, path: string): Promise<void> {

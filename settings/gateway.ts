@@ -4,7 +4,6 @@ import { count, text, wait, waitOrNone } from "./setting.ts";
 
 /** The table; see config.ts. */
 export const GATEWAY_SETTINGS = Object.freeze({
-  models: text("HEADGATE_MODELS", "folder", "models", "The model repository, relative to the project folder."),
   host: text(
     "HEADGATE_HOST",
     "address",

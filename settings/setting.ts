@@ -85,7 +85,7 @@ const durationWithin =
   (environment: string, fallback: string, about: string): DurationSetting => ({
     environment,
     unit: "duration",
-    fallback: parseDurationMs(fallback, environment),
+    fallback: lengthOf(fallback) ?? parseDurationMs(fallback, environment),
     range,
     about,
     read: (value) => {

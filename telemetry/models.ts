@@ -1,7 +1,9 @@
-/** Metrics and log lines of models: their runs, and which versions are ready. */
+/** Metrics and log lines of models: their runs, which versions are ready and where, their workers. */
 
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
-import type { ModelRunEvent, ModelStateEvent } from "../models/loaded-model.ts";
+import type { Models } from "../models/lifecycle.ts";
+import type { LoadedModel, ModelRunEvent, ModelStateEvent } from "../models/loaded-model.ts";
+import type { ModelWorkerEvent } from "../models/session-pool.ts";
 import { LATENCY_BUCKETS, type Listener, type Log, memoized, on, ROW_BUCKETS } from "./listener.ts";
 import { registerHistogram } from "./metric-series.ts";
 
@@ -32,6 +34,13 @@ export function countModels(metrics: MetricsRegistry, log: Log): readonly Listen
     labelNames: ["model", "version"],
     registers,
   });
+  const workers = new Counter({
+    name: "headgate_model_workers_ended_total",
+    help: "Worker processes of a model that ended by themselves.",
+    labelNames: ["model", "version"],
+    registers,
+  });
+  const readyCounts = new Map<string, number>();
   const of = memoized((model: string) => ({ rows: rows(model), seconds: seconds(model) }));
   return [
     on<ModelRunEvent>("headgate:model-run", (event) => {
@@ -41,10 +50,51 @@ export function countModels(metrics: MetricsRegistry, log: Log): readonly Listen
       if (event.failed) failures.inc({ model: event.model, version: event.version });
     }),
     on<ModelStateEvent>("headgate:model-state", ({ model, version, state, reason }) => {
-      ready.set({ model, version }, state === "READY" ? 1 : 0);
+      const key = `${model} ${version}`;
+      const count = (readyCounts.get(key) ?? 0) + (state === "READY" ? 1 : state === "UNLOADING" ? -1 : 0);
+      readyCounts.set(key, count);
       const bad = state === "UNAVAILABLE" && reason !== undefined;
+      // A version is for a moment there twice when it is opened anew; one that was closed is no series any more.
+      if (count > 0 || bad) ready.set({ model, version }, Math.min(count, 1));
+      else if (state === "UNAVAILABLE") {
+        readyCounts.delete(key);
+        ready.remove({ model, version });
+      }
       if (bad || state === "READY")
         log(bad ? "error" : "info", `model ${model} version ${version} is ${state}`, { reason });
     }),
+    on<ModelWorkerEvent>("headgate:model-worker", ({ model, version, event, reason }) => {
+      if (event === "ended") workers.inc({ model, version });
+      const level = event === "restarted" ? "info" : "error";
+      log(level, `model ${model} version ${version}: a worker process is ${event}`, { reason });
+    }),
   ];
+}
+
+/** Shows where the loaded versions run and what waits for them; `models` is asked at every scrape. */
+export function watchModelQueues(metrics: MetricsRegistry, models: Pick<Models, "list">): void {
+  const registers = [metrics];
+  const each = (set: (model: LoadedModel) => void) => {
+    for (const { ready } of models.list()) for (const model of ready.values()) set(model);
+  };
+  const queue = new Gauge({
+    name: "headgate_model_queue_rows",
+    help: "Entities that wait for a run of the version.",
+    labelNames: ["model", "version"],
+    registers,
+    collect: () => {
+      queue.reset();
+      each(({ name: model, queuedRows, version }) => queue.set({ model, version }, queuedRows));
+    },
+  });
+  const placed = new Gauge({
+    name: "headgate_model_placement",
+    help: "1: where the version runs, inline on the event loop or in workers, processes of its own.",
+    labelNames: ["model", "version", "placement"],
+    registers,
+    collect: () => {
+      placed.reset();
+      each(({ name: model, placement, version }) => placed.set({ model, version, placement }, 1));
+    },
+  });
 }

@@ -64,6 +64,9 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   const breaker = createCircuitBreaker(store, { now: () => 0, random: () => 0 });
   telemetry.watchStore({ store: memory, memory, breaker });
   telemetry.watchMaterialized(async () => new Map());
+  telemetry.watchParity(async () => new Map());
+  telemetry.watchModelQueues({ list: () => [] });
+  telemetry.watchModelVersions(() => []);
   const lines = (await telemetry.metricsText()).split("\n");
   telemetry.stop();
   const exposed = lines.flatMap((line, i) => {
@@ -142,7 +145,7 @@ test(`README.md has at most ${README_LINES_MAX} lines, and its commands exist`, 
 test("every headgate command that a page mentions exists", () => {
   const known = new Set(usages.map((usage) => usage.replace(/ [<[].*/, "")));
   const unknown = pages().flatMap((page) =>
-    [...read(page).matchAll(/(?:`|npx )headgate ([a-z][a-z-]*(?: (?:list|describe|get))?)/g)]
+    [...read(page).matchAll(/(?:`|npx )headgate ((?:features|models) [a-z]+|[a-z][a-z-]*)/g)]
       .map((match) => match[1]!)
       .filter((command) => !known.has(command))
       .map((command) => `${page}: headgate ${command}`),

@@ -3,9 +3,9 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePorts } from "../../test/harness/free-ports.ts";
 import {
   findRedis,
-  freePorts,
   type RedisServer,
   startRedis,
   startRedisSentinels,

@@ -1,0 +1,123 @@
+/**
+ * Both sides of an entity, and what became of it. The rules are the reader's own: what it would not serve, because it is
+ * too old or deleted, is as good as absent, on either side; and of values only equal bits are equal.
+ */
+
+import { STATUS } from "../../features/feature-status.ts";
+import type { FeatureVector } from "../../features/feature-vector.ts";
+import type { FeatureValue } from "../../features/field.ts";
+import { readRowHeader } from "../../features/row-codec.ts";
+import { compareRows, isTombstone, readRowOrder } from "../../features/row-order.ts";
+import { SOURCE_RANK } from "../../features/writer.ts";
+import type { ParityOutcome } from "./parity-result.ts";
+
+/** The latest row of an entity in the files. */
+export interface OfflineRow {
+  /** As a materialization would write it. */
+  readonly bytes: Uint8Array;
+  /** Its file's place among the view's. */
+  readonly file: number;
+  readonly eventTimestampUs: number;
+  /** In the order of the view's schema. */
+  readonly values: readonly FeatureValue[];
+}
+
+/** An entity. */
+export interface ParityPair {
+  /** The entity key. */
+  readonly key: string;
+  /** Undefined when no file has it. */
+  readonly offline: OfflineRow | undefined;
+  /** What the store holds, a tombstone included; undefined when nothing. */
+  readonly stored: Uint8Array | undefined;
+  /** What the reader makes of it, in the order of the view's schema. */
+  readonly served: FeatureVector;
+}
+
+/** What became of a pair. */
+export interface PairVerdict {
+  readonly outcome: ParityOutcome;
+  /** True when values were held against each other. */
+  readonly isCompared: boolean;
+  /** Places of the features whose values differ; empty unless values were compared. */
+  readonly differing: readonly number[];
+}
+
+/** What a verdict depends on besides the rows. */
+export interface PairRules {
+  /** The view's ttl, µs; Infinity without one. */
+  readonly maxAgeUs: number;
+  /** The end of the interval that is compared, µs. */
+  readonly endUs: number;
+  /** How far ahead of its writing a row may be dated, µs; past that a clock was wrong. */
+  readonly maxFutureUs: number;
+}
+
+const verdict = (outcome: ParityOutcome, isCompared = false, differing: readonly number[] = []): PairVerdict =>
+  Object.freeze({ outcome, isCompared, differing });
+
+const MATCH = verdict("match");
+const EQUAL = verdict("match", true);
+const NEWER = verdict("newer");
+const STALE = verdict("stale");
+const MISSING = verdict("missing");
+const EXTRA = verdict("extra");
+const PINNED = verdict("different");
+
+/** The verdict at a time; undefined for an entity that neither side serves and no file has. */
+export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): PairVerdict | undefined {
+  const { offline, stored, served } = pair;
+  const { status, eventTimestampUs } = served.views[0]!;
+  if (offline === undefined) return status === STATUS.PRESENT ? verdictOfExtra(stored!, rules) : undefined;
+  const isTooOld = nowMs * 1_000 - offline.eventTimestampUs > rules.maxAgeUs;
+  if (eventTimestampUs === undefined) {
+    if (isDeletedSince(stored, offline)) return NEWER;
+    return isTooOld ? MATCH : MISSING;
+  }
+  if (eventTimestampUs > offline.eventTimestampUs) return isDatedAhead(stored!, rules) ? PINNED : NEWER;
+  if (eventTimestampUs < offline.eventTimestampUs) return isTooOld ? MATCH : STALE;
+  return status === STATUS.PRESENT ? compared(served.values, offline.values) : MATCH;
+}
+
+function verdictOfExtra(stored: Uint8Array, rules: PairRules): PairVerdict {
+  return isStreamedSince(stored, rules) && !isDatedAhead(stored, rules) ? NEWER : EXTRA;
+}
+
+function isDeletedSince(stored: Uint8Array | undefined, { bytes }: OfflineRow): boolean {
+  return stored !== undefined && isTombstone(stored) && compareRows(stored, bytes) > 0;
+}
+
+/** True for a row that was in the future when it was written, by more than is let pass: it shadows all rows until then. */
+export function isDatedAhead(stored: Uint8Array, { maxFutureUs }: Pick<PairRules, "maxFutureUs">): boolean {
+  if (isTombstone(stored)) return false;
+  const { order, writtenAtMs } = readRowHeader(stored);
+  return order.eventTimestampUs > writtenAtMs * 1_000 + maxFutureUs;
+}
+
+/** True for mismatches: what fails a verdict. */
+export function isMismatch({ outcome }: PairVerdict): boolean {
+  return outcome !== "match" && outcome !== "newer";
+}
+
+function isStreamedSince(stored: Uint8Array, { endUs }: PairRules): boolean {
+  const { eventTimestampUs, sourceRank } = readRowOrder(stored);
+  return eventTimestampUs >= endUs || sourceRank === SOURCE_RANK.stream;
+}
+
+function compared(online: readonly FeatureValue[], offline: readonly FeatureValue[]): PairVerdict {
+  let differing: number[] | undefined;
+  for (let i = 0; i < offline.length; i++) {
+    if (isSameValue(online[i]!, offline[i]!)) continue;
+    differing ??= [];
+    differing.push(i);
+  }
+  return differing === undefined ? EQUAL : verdict("different", true, differing);
+}
+
+/** Equal bit by bit, the payload of NaN aside: 0 is not −0, null not NaN. */
+export function isSameValue(a: FeatureValue, b: FeatureValue): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return Object.is(a, b);
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
+  if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+  return a.every((one, i) => isSameValue(one, b[i]!));
+}

@@ -1,0 +1,92 @@
+/**
+ * Puts right what a materialization of everything would put right, and nothing else.
+ *
+ * A row of the files that is newer than the stored one is written as any load writes it: the store itself lets the
+ * newest win. A stored row that claims to be the same event with other values is replaced by compare-and-swap on the
+ * bytes that were judged. A stored row of a later event, or made later, is never touched, and one that no file has is
+ * not a load's to take away.
+ */
+
+import { readRowOrder } from "../../features/row-order.ts";
+import type { RowWrite } from "../../features/store/online-store.ts";
+import { rowExpiryMs } from "../../features/writer.ts";
+import { createRowRate } from "../row-rate.ts";
+import { isMismatch, type OfflineRow, type ParityPair } from "./parity-pair.ts";
+import type { RepairCounts } from "./parity-result.ts";
+import type { ComparedPair, ViewParityOptions } from "./parity-run.ts";
+
+/** A repair of a view that is under way. */
+export interface ParityRepair {
+  /** Repairs what of these pairs can be. Rejects with STORE_UNREACHABLE or STORE_UNWRITABLE. */
+  take(pairs: readonly ComparedPair[], nowMs: number): Promise<void>;
+  counts(): RepairCounts;
+}
+
+/** Begins a repair; with the mode "plan" it only counts. */
+export function createParityRepair(options: ViewParityOptions): ParityRepair {
+  const { store, view, settings, wait, now, signal, repair } = options;
+  const rate = createRowRate(settings.parityRate, now, wait);
+  const counts = { written: 0, replaced: 0, left_newer: 0, left_extra: 0, overtaken: 0 };
+  const isDryRun = repair !== "write";
+
+  async function write(rows: readonly RowWrite[]): Promise<void> {
+    if (isDryRun) {
+      counts.written += rows.length;
+      return;
+    }
+    for (let from = 0; from < rows.length; from += rate.pieceRows) {
+      const piece = rows.slice(from, from + rate.pieceRows);
+      await rate.take(piece.length, signal);
+      for (const outcome of await store.write(piece)) counts[outcome === "stale" ? "overtaken" : "written"]++;
+    }
+  }
+
+  async function replace(row: RowWrite, stored: Uint8Array): Promise<void> {
+    if (!isDryRun) await rate.take(1, signal);
+    const isDone = isDryRun || (await store.replace(row, stored));
+    counts[isDone ? "replaced" : "overtaken"]++;
+  }
+
+  return Object.freeze({
+    take: async (pairs: readonly ComparedPair[], nowMs: number) => {
+      const repairs = pairs.flatMap(({ pair, verdict }) => (isMismatch(verdict) ? [repairOf(pair)] : []));
+      const rowOf = ({ key, offline }: Mendable): RowWrite => {
+        const { bytes, eventTimestampUs } = offline;
+        const expireAtMs = rowExpiryMs(view.ttlMs, settings.expiryGrace, eventTimestampUs, nowMs);
+        return { key, field: view.name, bytes, expireAtMs };
+      };
+      const writes: RowWrite[] = [];
+      for (const repair of repairs) {
+        if (typeof repair === "string") counts[repair]++;
+        else if (repair.replaced === undefined) writes.push(rowOf(repair));
+      }
+      if (writes.length > 0) await write(writes);
+      for (const repair of repairs) {
+        if (typeof repair !== "string" && repair.replaced !== undefined) await replace(rowOf(repair), repair.replaced);
+      }
+    },
+    counts: () => ({ dry_run: isDryRun, ...counts }),
+  });
+}
+
+/** An entity that the files' row mends: written, newest wins, or put in place of a row that claims to be the same. */
+interface Mendable {
+  readonly key: string;
+  readonly offline: OfflineRow;
+  readonly replaced: Uint8Array | undefined;
+}
+
+/** What to do about a mismatch, or why nothing is done. */
+function repairOf({ key, offline, stored }: ParityPair): Mendable | "left_extra" | "left_newer" {
+  if (offline === undefined) return "left_extra";
+  if (stored === undefined) return { key, offline, replaced: undefined };
+  const ahead = compareTimes(offline.bytes, stored);
+  if (ahead < 0) return "left_newer";
+  return { key, offline, replaced: ahead === 0 ? stored : undefined };
+}
+
+/** Positive when `a` is of a later event than `b`, or of the same and made later; zero when they are of the same times. */
+function compareTimes(a: Uint8Array, b: Uint8Array): number {
+  const [one, other] = [readRowOrder(a), readRowOrder(b)];
+  return one.eventTimestampUs - other.eventTimestampUs || one.createdTimestampUs - other.createdTimestampUs;
+}

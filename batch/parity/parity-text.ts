@@ -1,0 +1,38 @@
+/** What a parity run found, as lines for people: a verdict a view, below it each cause and the command that shows it. */
+
+import { count } from "../report.ts";
+import type { CauseCount, RepairCounts, ViewParity } from "./parity-result.ts";
+
+/** A line with the verdict, then two for each cause, and one for what a repair did. */
+export function formatViewParity(view: ViewParity): string {
+  const { error, repair } = view;
+  const code = error === undefined ? "" : ` [${error.code}]`;
+  const head = `${view.view}: ${view.verdict}. ${view.reason}${code}${sampleText(view)}`;
+  return [head, ...formatCauses(view.causes), ...(repair === undefined ? [] : [`  ${repairText(repair)}`])].join("\n");
+}
+
+/** Of each cause what it is, and below it a command line that shows one of its entities; indented. */
+export function formatCauses(causes: readonly CauseCount[]): readonly string[] {
+  return causes.flatMap(({ cause, entities, shown_by, meaning }) => [
+    `  ${cause} (${count(entities)}): ${meaning}`,
+    `    ${shown_by}`,
+  ]);
+}
+
+function sampleText({ sample, mismatch_rate_bound: bound }: ViewParity): string {
+  if (sample === null) return "";
+  const percent = (share: number) => `${Number((share * 100).toPrecision(3))}%`;
+  return ` A sample of ${percent(sample.share)} (seed ${sample.seed}): with 95% confidence at most ${percent(bound)} of all entities differ.`;
+}
+
+function repairText(repair: RepairCounts): string {
+  const { dry_run, written, replaced, left_newer, left_extra, overtaken } = repair;
+  const left = [
+    ...(left_newer > 0 ? [`; ${count(left_newer)} left alone, as what is stored was made later`] : []),
+    ...(left_extra > 0 ? [`; ${count(left_extra)} left alone, as no file has them`] : []),
+    ...(overtaken > 0 ? [`; ${count(overtaken)} left alone, as they were written meanwhile`] : []),
+  ];
+  const verb = dry_run ? "A repair would write" : "Repaired:";
+  const next = dry_run && written + replaced > 0 ? ". headgate parity --repair --yes does it" : "";
+  return `${verb} ${count(written)} that are behind and ${count(replaced)} that differ${left.join("")}${next}.`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Encoded rows in a temporary file, by parts: all rows of an entity are in the part that its key's hash names, so that
+ * what is too much for memory is worked on part by part.
+ *
+ * Rows of a part are gathered and written a block at a time to one file; which blocks are whose is kept in memory. The
+ * file has no name from the moment it is open, so it is gone on every way out, a kill included.
+ */
+
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Rows that a part should hold about; the fewer, the less memory and the more parts. */
+const PART_ROWS = 16_384;
+/** The most parts. Beyond 512 × 16,384 rows, parts grow. */
+const PARTS_MOST = 512;
+/** Bytes of all blocks that are being gathered, and of one. */
+const GATHERED_BYTES = 16 * 2 ** 20;
+const BLOCK_BYTES_MOST = 256 * 2 ** 10;
+/** Before a row: the tag (4), the key's length (2), the row's length (4). */
+const HEAD_BYTES = 10;
+
+/** A row as it was put. */
+export interface SpilledRow {
+  readonly key: string;
+  /** A view of a block that stays as it is. */
+  readonly bytes: Uint8Array;
+  readonly tag: number;
+}
+
+/** Into how many parts so many rows go. */
+export function partsFor(rows: number): number {
+  return Math.max(1, Math.min(PARTS_MOST, Math.ceil(rows / PART_ROWS)));
+}
+
+interface Part {
+  block: Buffer | undefined;
+  end: number;
+  /** Where its written blocks are: offset, length, offset, … */
+  readonly written: number[];
+}
+
+/** Rows by parts. To be closed. */
+export class RowSpill {
+  readonly #file: number;
+  readonly #parts: readonly Part[];
+  readonly #blockBytes: number;
+  #fileEnd = 0;
+
+  /** Opens a temporary file in the system's folder for them (TMPDIR). */
+  constructor(parts: number) {
+    const folder = mkdtempSync(join(tmpdir(), "headgate-parity-"));
+    try {
+      const path = join(folder, "rows");
+      this.#file = openSync(path, "wx+", 0o600);
+      unlinkSync(path);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+    this.#parts = Array.from({ length: parts }, () => ({ block: undefined, end: 0, written: [] }));
+    this.#blockBytes = Math.min(BLOCK_BYTES_MOST, Math.floor(GATHERED_BYTES / parts));
+  }
+
+  /** Puts a row, copied, into the part that the hash names. The key is ASCII; the tag a whole number below 2^32. */
+  put(hash: number, key: string, bytes: Uint8Array, tag: number): void {
+    const part = this.#parts[hash % this.#parts.length]!;
+    const size = HEAD_BYTES + key.length + bytes.length;
+    if (part.block === undefined || part.end + size > part.block.length) {
+      this.#flush(part);
+      if (part.block === undefined || size > part.block.length)
+        part.block = Buffer.allocUnsafeSlow(Math.max(size, this.#blockBytes));
+    }
+    const { block } = part;
+    let at = block.writeUInt32LE(tag, part.end);
+    at = block.writeUInt16LE(key.length, at);
+    at = block.writeUInt32LE(bytes.length, at);
+    at += block.write(key, at, "latin1");
+    block.set(bytes, at);
+    part.end = at + bytes.length;
+  }
+
+  /** The rows of a part, in the order they were put; it is empty afterwards. */
+  *take(number: number): Generator<SpilledRow, void, undefined> {
+    const part = this.#parts[number]!;
+    this.#flush(part);
+    part.block = undefined;
+    const blocks = part.written.splice(0);
+    for (let i = 0; i < blocks.length; i += 2) yield* rowsOf(this.#read(blocks[i]!, blocks[i + 1]!));
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  #flush(part: Part): void {
+    if (part.block === undefined || part.end === 0) return;
+    writeWhole(this.#file, part.block, part.end, this.#fileEnd);
+    part.written.push(this.#fileEnd, part.end);
+    this.#fileEnd += part.end;
+    part.end = 0;
+  }
+
+  #read(offset: number, length: number): Buffer {
+    const block = Buffer.allocUnsafeSlow(length);
+    for (let at = 0; at < length; ) {
+      const read = readSync(this.#file, block, at, length - at, offset + at);
+      if (read === 0) throw new Error("The temporary file of a parity run is shorter than what was written to it.");
+      at += read;
+    }
+    return block;
+  }
+}
+
+function writeWhole(file: number, block: Buffer, length: number, offset: number): void {
+  for (let at = 0; at < length; ) at += writeSync(file, block, at, length - at, offset + at);
+}
+
+function* rowsOf(block: Buffer): Generator<SpilledRow, void, undefined> {
+  for (let at = 0; at < block.length; ) {
+    const keyStart = at + HEAD_BYTES;
+    const rowStart = keyStart + block.readUInt16LE(at + 4);
+    const end = rowStart + block.readUInt32LE(at + 6);
+    yield {
+      key: block.toString("latin1", keyStart, rowStart),
+      bytes: block.subarray(rowStart, end),
+      tag: block.readUInt32LE(at),
+    };
+    at = end;
+  }
+}

@@ -1,0 +1,64 @@
+/** From counts to a verdict, and to the sentence that says why. */
+
+import { count, rows } from "../report.ts";
+import { upperRateBound } from "./confidence-bound.ts";
+import type { ParityOutcome, ViewParity } from "./parity-result.ts";
+import type { ViewParityOptions } from "./parity-run.ts";
+import type { ViewTally } from "./parity-tally.ts";
+
+/** A view that nothing was counted of. */
+export function unjudgedView(
+  { view, sample }: Pick<ViewParityOptions, "view" | "sample">,
+  verdict: "fail" | "error",
+  reason: string,
+): ViewParity {
+  return {
+    ...{ view: view.name, verdict, reason },
+    materialized_to: null,
+    ...{ offline_entities: 0, checked: 0, compared: 0 },
+    outcomes: { match: 0, newer: 0, different: 0, stale: 0, missing: 0, extra: 0 },
+    mismatch_rate: 0,
+    mismatch_rate_bound: 1,
+    sample: sample ?? null,
+    ...{ causes: [], features: [], freshness_seconds: null, examples: [] },
+    seconds: 0,
+  };
+}
+
+/** A view whose pairs were counted, up to the interval's end. Each of `failures`, a sentence, fails it besides. */
+export function settledView(
+  { view, sample, settings }: Pick<ViewParityOptions, "view" | "sample" | "settings">,
+  tally: ViewTally,
+  materializedTo: string,
+  failures: readonly string[] = [],
+): ViewParity {
+  const { outcomes, checked } = tally;
+  const mismatches = MISMATCHES.reduce((sum, outcome) => sum + outcomes[outcome], 0);
+  const rate = checked === 0 ? 0 : mismatches / checked;
+  const isEnough = tally.compared >= settings.parityMinCompared;
+  const passes = isEnough && rate <= settings.parityMaxMismatch && failures.length === 0;
+  const reason = isEnough
+    ? differenceReason(tally, mismatches)
+    : `Only ${rows(tally.compared)} of ${count(checked)} could be compared, fewer than parityMinCompared (${count(settings.parityMinCompared)}): a parity that compares next to nothing proves nothing.`;
+  return {
+    view: view.name,
+    verdict: passes ? "pass" : "fail",
+    reason: [reason, ...failures].join(" "),
+    materialized_to: materializedTo,
+    ...tally,
+    mismatch_rate: rate,
+    mismatch_rate_bound: sample === undefined ? rate : upperRateBound(mismatches, checked),
+    sample: sample ?? null,
+    seconds: 0,
+  };
+}
+
+const MISMATCHES = ["different", "stale", "missing", "extra"] as const satisfies readonly ParityOutcome[];
+
+function differenceReason({ outcomes, checked, compared }: ViewTally, mismatches: number): string {
+  const newer = outcomes.newer === 0 ? "" : `; ${count(outcomes.newer)} were streamed since`;
+  if (mismatches === 0) return `${rows(compared)} compared, all equal${newer}.`;
+  const parts = MISMATCHES.filter((outcome) => outcomes[outcome] > 0);
+  const told = parts.map((outcome) => `${count(outcomes[outcome])} ${outcome}`).join(", ");
+  return `${count(mismatches)} of ${count(checked)} entities differ (${told})${newer}.`;
+}

@@ -1,0 +1,73 @@
+/**
+ * A parity run and its report, for `headgate parity` and for the nightly: compare, write the report's files, and say
+ * where they are. A report that can't be written is told and takes nothing from the verdict.
+ */
+
+import type { ExpectationSuite } from "../batch/expectations/suite.ts";
+import { chooseViews } from "../batch/materialize.ts";
+import { type PairSuites, startPairSuites } from "../batch/parity/pair-suites.ts";
+import { type ParityOptions, runParity } from "../batch/parity/parity.ts";
+import type { ParityReport } from "../batch/parity/parity-result.ts";
+import { writeParityReport } from "../batch/parity/report-folder.ts";
+import { readOnlineSuite } from "../batch/view-suite.ts";
+import { reasonOf } from "../errors.ts";
+import { readAppliedRegistry } from "../features/applied-registry.ts";
+import type { JsonValue } from "../features/json-value.ts";
+import { openObjectStore } from "../object-store.ts";
+import type { OpenedProject } from "./command.ts";
+
+/** What a command asks of a run besides its project. */
+export type ParityRequest = Pick<ParityOptions, "views" | "sample" | "repair" | "now" | "signal" | "onProgress">;
+
+/** A run that was reported. */
+export interface ReportedParity {
+  readonly report: ParityReport;
+  /** The page's path, or why there is none, in a sentence. */
+  readonly told: string;
+}
+
+/** Compares, runs the suites that the project has, and writes the report. Throws what runParity throws, and SUITE_INVALID. */
+export async function reportParity(
+  { config, registry, store }: OpenedProject,
+  request: ParityRequest,
+): Promise<ReportedParity> {
+  const suites: PairSuites[] = [];
+  const own = await readOwnSuites(config.projectDirectory, chooseViews(registry, request.views));
+  const report = await runParity({
+    ...{ store, registry, settings: config, ...request },
+    observerOf: (view, run) => {
+      const names = { runTime: new Date(request.now()).toISOString(), runName: run };
+      const online = own.get(view.name);
+      suites.push(startPairSuites({ view, online, names, maxMismatch: config.parityMaxMismatch }));
+      return suites.at(-1)!;
+    },
+    applied: await readAppliedRegistry(store.control),
+    projectDirectory: config.projectDirectory,
+  });
+  const objects = openObjectStore({ directory: config.projectDirectory });
+  try {
+    const { page } = await writeParityReport({
+      ...{ objects, report },
+      reportsPath: config.parityReports,
+      validations: suites
+        .flatMap((one) => one.validations())
+        .map((result) => ({
+          suite_name: result.suite_name,
+          result: result as unknown as JsonValue,
+        })),
+    });
+    return { report, told: `The report is ${page}.` };
+  } catch (cause) {
+    return { report, told: `The report could not be written: ${reasonOf(cause)}` };
+  } finally {
+    await objects.close();
+  }
+}
+
+async function readOwnSuites(
+  projectDirectory: string,
+  views: readonly { readonly name: string }[],
+): Promise<ReadonlyMap<string, ExpectationSuite | undefined>> {
+  const read = views.map(async ({ name }) => [name, await readOnlineSuite(projectDirectory, name)] as const);
+  return new Map(await Promise.all(read));
+}

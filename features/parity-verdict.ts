@@ -1,0 +1,75 @@
+/**
+ * What the last parity run found of a view: a control record `parity/<view>`, for those who go by it without comparing:
+ * metrics, readiness, a model's deploy. As with a view's loads (materialized-view.ts), a record that could not be written
+ * is no fault of the run, and shows as the age of the one before.
+ */
+
+import { type KeptReadingOptions, keptReading } from "./kept-reading.ts";
+import type { ControlStore } from "./store/online-store.ts";
+
+/** The record. */
+export interface ParityVerdict {
+  readonly run: string;
+  /** When the comparison was done, epoch ms. */
+  readonly at_ms: number;
+  /** "error": the view could not be compared. */
+  readonly verdict: "pass" | "fail" | "error";
+  /** The verdict in a sentence. */
+  readonly reason: string;
+  /** Entities that were looked at, and those whose values were held against each other. */
+  readonly checked: number;
+  readonly compared: number;
+  /** The share of those checked that differ; see ViewParity of the reports. */
+  readonly mismatch_rate: number;
+  /** With 95 % confidence the share of all entities is at most this. */
+  readonly mismatch_rate_bound: number;
+  /** Entities by what became of them: match, newer, different, stale, missing, extra. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Mismatches by cause; those that did not occur are absent. */
+  readonly causes: Readonly<Record<string, number>>;
+  /** The event time that was compared up to, RFC 3339; null for a view that was never materialized. */
+  readonly materialized_to: string | null;
+}
+
+/** The last verdicts by view; a view that was never compared is not among them. */
+export type ParityVerdicts = ReadonlyMap<string, ParityVerdict>;
+
+/** A record that others change too is read and put again at most so often. */
+const RECORD_TRIES = 3;
+
+/** Records a verdict; one of a run that ended later stays. Never throws. */
+export async function recordParityVerdict(control: ControlStore, view: string, verdict: ParityVerdict): Promise<void> {
+  const name = recordName(view);
+  try {
+    for (let tries = 0; tries < RECORD_TRIES; tries++) {
+      const before = await control.get(name);
+      if ((parse(before)?.at_ms ?? Number.NEGATIVE_INFINITY) > verdict.at_ms) return;
+      if (await control.compareAndSet(name, before, Buffer.from(JSON.stringify(verdict)))) return;
+    }
+  } catch {
+    // The run has said itself what it found.
+  }
+}
+
+/** Reads the last verdict of each view that has one. Throws what the store throws. */
+export async function readParityVerdicts(control: ControlStore, views: readonly string[]): Promise<ParityVerdicts> {
+  const records = await Promise.all(
+    views.map(async (view) => [view, parse(await control.get(recordName(view)))] as const),
+  );
+  return new Map(records.filter((entry): entry is [string, ParityVerdict] => entry[1] !== undefined));
+}
+
+/** Reads them for those who ask again and again; see keptReading. Never throws. */
+export function parityVerdictReader(
+  options: { readonly control: ControlStore; readonly views: readonly string[] } & KeptReadingOptions,
+): () => Promise<ParityVerdicts> {
+  return keptReading(() => readParityVerdicts(options.control, options.views), new Map(), options);
+}
+
+function recordName(view: string): string {
+  return `parity/${view}`;
+}
+
+function parse(bytes: Uint8Array | undefined): ParityVerdict | undefined {
+  return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString("utf8")) as ParityVerdict);
+}

@@ -1,0 +1,79 @@
+/**
+ * The gateway's HTTP server: listening, the times a client is given to send, and draining, which answers all that was
+ * accepted and sends what comes next elsewhere.
+ */
+
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { HeadgateError } from "../errors.ts";
+
+/** Where to listen and how long to drain. */
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** How long requests are still taken once draining has begun, ms. */
+  readonly drainGrace: number;
+  /** How long accepted requests may take to finish before they are cut, ms. */
+  readonly drainTimeout: number;
+}
+
+/** A listening server. */
+export interface HttpServer {
+  /** Such as http://127.0.0.1:8080. */
+  readonly url: string;
+  /** Answers what was accepted, then closes. */
+  drain(): Promise<void>;
+}
+
+/** Listens. Throws CONFIG_INVALID when it can't. `handle` is given every request, and bounds how long its body may take. */
+export async function openHttpServer(options: HttpServerOptions, handle: RequestListener): Promise<HttpServer> {
+  const server = createServer(RECEIVING, handle);
+  server.listen(options.port, options.host);
+  await opened(server, options);
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return Object.freeze({
+    url: `http://${host}:${port}`,
+    drain: () => {
+      server.prependListener("request", closeAfterAnswer);
+      return drain(server, options);
+    },
+  });
+}
+
+/**
+ * How long a client may take to send a head, ms. Past it Node answers 408 and closes, so that connections which send a
+ * byte now and then can't be held for ever. A body's time is receive-timeout.ts's.
+ */
+const RECEIVING = Object.freeze({ headersTimeout: 10_000, requestTimeout: 0, connectionsCheckingInterval: 5_000 });
+
+/** Tells the client, by `connection: close`, to send its next request elsewhere. */
+function closeAfterAnswer(_: IncomingMessage, answer: ServerResponse): void {
+  answer.shouldKeepAlive = false;
+}
+
+function opened(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once("listening", done);
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const problem =
+        cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
+      fail(
+        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with HEADGATE_PORT.`, cause),
+      );
+    });
+  });
+}
+
+/** How often idle keep-alive connections are looked for while draining, ms: `close` alone waits for their timeout. */
+const IDLE_CHECK_MS = 20;
+
+async function drain(server: Server, { drainGrace, drainTimeout }: HttpServerOptions): Promise<void> {
+  await new Promise((waited) => setTimeout(waited, drainGrace));
+  const cutting = setTimeout(() => server.closeAllConnections(), drainTimeout);
+  const closingIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  await new Promise((done) => server.close(done));
+  clearInterval(closingIdle);
+  clearTimeout(cutting);
+}

@@ -1,0 +1,211 @@
+/**
+ * The admin calls that change models: POST /models/{name}/versions, DELETE of one, PUT /models/{name}/traffic. Each is a
+ * conditional write of the repository, so that of two at once, on whatever gateways, one wins and the other is told; and
+ * each is followed by a refresh, so that this gateway has it at once. The others notice by themselves.
+ */
+
+import type { Context } from "hono";
+import { excerpt, HeadgateError } from "../errors.ts";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
+import { findModel } from "../models/alias.ts";
+import { type Deployed, type DeployTools, deploy, takeNumber } from "../models/deploy.ts";
+import type { DeployStep } from "../models/deploy-step.ts";
+import {
+  changeTraffic,
+  readTrafficState,
+  replaceTraffic,
+  retire,
+  type TrafficTools,
+} from "../models/deploy-traffic.ts";
+import type { Models } from "../models/lifecycle.ts";
+import { checkModelName } from "../models/repository.ts";
+import { checkTraffic, trafficJson } from "../models/traffic.ts";
+import { requireAdminToken } from "./authorization.ts";
+import { problemAnswer } from "./error-response.ts";
+import { toResponse } from "./http-answer.ts";
+import { describeVersion, modelEtag, requireMatch, servedEtag } from "./model-control.ts";
+import { receiveModel } from "./model-upload.ts";
+import { requestIdOf } from "./predict.ts";
+import { parseBody } from "./predict-request.ts";
+import { receiveByRoute } from "./receive-timeout.ts";
+import { readJsonText } from "./request-body.ts";
+
+/** What the admin calls need. */
+export interface ModelDeployOptions {
+  readonly tools: DeployTools & TrafficTools;
+  readonly models: Models;
+  readonly adminToken: string;
+  /** Of an upload. */
+  readonly maxModelBytes: number;
+  /** Of any other body. */
+  readonly maxBodyBytes: number;
+}
+
+/** The handlers. What they throw is for the app to tell. */
+export interface ModelDeploys {
+  readonly postVersion: (c: Context) => Promise<Response>;
+  readonly getVersion: (c: Context) => Response;
+  readonly deleteVersion: (c: Context) => Promise<Response>;
+  readonly putTraffic: (c: Context) => Promise<Response>;
+}
+
+/** Deploys at a time; each holds its model in memory, once as it came and once in the runtime. */
+const DEPLOYS_AT_ONCE = 2;
+
+/** Makes the handlers. */
+export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
+  const { adminToken, maxBodyBytes, models, tools } = options;
+  const { repository } = tools;
+  const admin = (c: Context, what: string) => requireAdminToken(adminToken, c.req.header("authorization"), what);
+  let underWay = 0;
+  return Object.freeze({
+    postVersion: async (c: Context) => {
+      admin(c, "POST /models/{name}/versions");
+      const name = nameOf(c);
+      if (underWay >= DEPLOYS_AT_ONCE) {
+        throw new HeadgateError(
+          "OVERLOADED",
+          `This gateway is at ${DEPLOYS_AT_ONCE} deploys already; send this one again when one of them is over.`,
+        );
+      }
+      underWay++;
+      try {
+        return await postVersion(c, name, options);
+      } finally {
+        underWay--;
+      }
+    },
+
+    getVersion: (c: Context) => {
+      const served = findModel(models, nameOf(c));
+      return json(describeVersion(served, versionOf(c)), 200, servedEtag(served));
+    },
+
+    deleteVersion: async (c: Context) => {
+      admin(c, "DELETE /models/{name}/versions/{version}");
+      const name = nameOf(c);
+      const version = versionOf(c);
+      await requireCurrent(c, name, options);
+      await retire(tools, name, version);
+      await refresh(models, name);
+      return new Response(null, { status: 204 });
+    },
+
+    putTraffic: async (c: Context) => {
+      admin(c, "PUT /models/{name}/traffic");
+      const name = nameOf(c);
+      const body = parseBody(await readJsonText(c.req, maxBodyBytes));
+      const wanted = replaceTraffic(checkTraffic(body, "the request body"));
+      const { etag, traffic } = await changeTraffic(tools, name, {
+        ...wanted,
+        next: (now) => {
+          // Here, so that it is the very state which the write is conditional on.
+          requireMatch(c.req.header("if-match"), name, modelEtag(now.versions, now.etag));
+          return wanted.next(now);
+        },
+      });
+      await refresh(models, name);
+      const versions = await repository.versions(name);
+      const told = { model: name, traffic: trafficJson(traffic) as unknown as JsonValue };
+      return json(told, 200, modelEtag(versions, etag));
+    },
+  });
+}
+
+async function postVersion(c: Context, name: string, options: ModelDeployOptions): Promise<Response> {
+  const { maxModelBytes, models, tools } = options;
+  const dryRun = flagOf(c, "dry_run");
+  const sha256 = sha256Of(c.req.header("x-sha256"));
+  const version = await takeNumber(tools.repository, name);
+  await requireCurrent(c, name, options);
+  // Bounded by its size and by how long its client may be silent.
+  receiveByRoute((c.env as { incoming?: unknown } | undefined)?.incoming);
+  const upload = await receiveModel(c.req, { maxModelBytes });
+  const steps: DeployStep[] = [];
+  let deployed: Deployed;
+  try {
+    const onStep = (step: DeployStep) => void steps.push(step);
+    deployed = await deploy(tools, { ...upload, model: name, version, sha256, dryRun, onStep });
+  } catch (thrown) {
+    return refusal(thrown, c, steps);
+  }
+  if (deployed.stored) await refresh(models, name);
+  const served = models.get(name);
+  const status = served?.versions.find((one) => one.version === deployed.version);
+  const body: JsonValue = {
+    model: name,
+    version: deployed.version,
+    stored: deployed.stored,
+    sha256: deployed.sha256,
+    state: status?.state ?? null,
+    reason: status?.reason ?? null,
+    traffic: served?.traffic === undefined ? null : (trafficJson(served.traffic) as unknown as JsonValue),
+    steps: steps.map(describeStep),
+  };
+  const response = json(body, deployed.stored ? 201 : 200, served === undefined ? undefined : servedEtag(served));
+  if (deployed.stored) response.headers.set("location", `/models/${name}/versions/${deployed.version}`);
+  return response;
+}
+
+/** A step as JSON. */
+export function describeStep({ step, ok, detail, durationMs }: DeployStep): JsonValue {
+  return { step, ok, detail, milliseconds: Math.round(durationMs * 1_000) / 1_000 };
+}
+
+/** The problem, and how far the deploy came. */
+function refusal(thrown: unknown, c: Context, steps: readonly DeployStep[]): Response {
+  const answer = problemAnswer(thrown, requestIdOf(c.req.header("x-request-id")));
+  const problem = { ...(JSON.parse(answer.body) as object), steps: steps.map(describeStep) };
+  return toResponse({ ...answer, body: JSON.stringify(problem) });
+}
+
+/** Checks If-Match against the repository, not against what this gateway has noticed. */
+async function requireCurrent(c: Context, name: string, { tools }: ModelDeployOptions): Promise<void> {
+  const header = c.req.header("if-match");
+  if (header === undefined) return;
+  try {
+    const { etag, versions } = await readTrafficState(tools.repository, name);
+    requireMatch(header, name, modelEtag(versions, etag));
+  } catch (thrown) {
+    if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") throw thrown;
+    throw new HeadgateError("PRECONDITION_FAILED", `There is no model "${name}" to match ${excerpt(header)}.`, thrown);
+  }
+}
+
+/** What is stored is stored: a repository that is away by now is read again by this gateway's own poll. */
+async function refresh(models: Models, name: string): Promise<void> {
+  await models.refresh(name).catch(() => {});
+}
+
+function nameOf(c: Context): string {
+  const name = c.req.param("name")!;
+  checkModelName(name);
+  return name;
+}
+
+function versionOf(c: Context): number {
+  const version = c.req.param("version")!;
+  if (/^[1-9]\d{0,8}$/.test(version)) return Number(version);
+  throw new HeadgateError(
+    "VERSION_NOT_FOUND",
+    `"${excerpt(version)}" is no version; versions are whole numbers from 1.`,
+  );
+}
+
+function flagOf(c: Context, name: string): boolean {
+  const value = c.req.query(name);
+  if (value === undefined || value === "false") return false;
+  if (value === "true") return true;
+  throw new HeadgateError("REQUEST_INVALID", `${name} is "${excerpt(value)}"; it is true or false.`);
+}
+
+function sha256Of(header: string | undefined): string | undefined {
+  if (header === undefined || /^[0-9a-f]{64}$/i.test(header)) return header;
+  throw new HeadgateError("REQUEST_INVALID", `x-sha256 is "${excerpt(header)}"; it is 64 hexadecimal digits.`);
+}
+
+function json(body: JsonValue, status: number, etag: string | undefined): Response {
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  if (etag !== undefined) headers.etag = etag;
+  return new Response(writeJson(body), { status, headers });
+}

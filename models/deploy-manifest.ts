@@ -1,0 +1,129 @@
+/**
+ * The manifest of a version that is being deployed: the one that came with it, else that of the model's newest version,
+ * else one made from the graph. Golden examples are one version's answers, so a manifest that is taken over leaves them
+ * behind. The stored one says what the version's files are, so that a load notices when they are no longer that.
+ */
+
+import { HeadgateError, reasonOf } from "../errors.ts";
+import type { InspectedModel } from "./deploy-graph.ts";
+import type { FileSum } from "./file-sums.ts";
+import { parseManifest } from "./manifest.ts";
+import { type ServiceColumns, type Skeleton, skeletonOf } from "./manifest-skeleton.ts";
+import type { ModelRepository } from "./repository.ts";
+
+/** A manifest's text and where it is from. */
+export interface ManifestText {
+  readonly text: string;
+  /** For messages. */
+  readonly file: string;
+}
+
+/** The manifest of a deploy, and a sentence on where it is from. */
+export interface ChosenManifest extends ManifestText {
+  readonly origin: string;
+}
+
+/** MANIFEST_INVALID: there is no manifest, and the graph alone does not say what goes where. */
+export class ManifestNeeded extends HeadgateError {
+  /** What could be made of the graph, with the gaps that its author has to fill. */
+  readonly skeleton: Skeleton;
+
+  constructor(model: string, skeleton: Skeleton) {
+    const sentences = skeleton.unmatched.slice(0, SENTENCES_SHOWN).join(" ");
+    super(
+      "MANIFEST_INVALID",
+      `Model "${model}" has no manifest yet, and the graph alone does not say what goes where. ${sentences} Complete this one and deploy it with the model: ${JSON.stringify(skeleton.manifest).slice(0, SKELETON_CHARACTERS)}`,
+    );
+    this.skeleton = skeleton;
+  }
+}
+
+/** The most gaps that a refusal tells, and the most of a skeleton, in characters. */
+const SENTENCES_SHOWN = 5;
+const SKELETON_CHARACTERS = 4_000;
+
+/** A skeleton as a file's text. */
+export function skeletonText({ manifest }: Skeleton): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Chooses the manifest of a model's next version where none came with it. Throws ManifestNeeded. */
+export async function chooseManifest(
+  repository: ModelRepository,
+  model: string,
+  { graph, classLabels }: InspectedModel,
+  services: readonly ServiceColumns[],
+): Promise<ChosenManifest> {
+  const newest = await newestManifest(repository, model);
+  if (newest !== undefined) {
+    return {
+      text: withoutWhatIsTheVersions(newest.content, newest.file),
+      file: newest.file,
+      origin: `${newest.file}, without its examples, which are of that version`,
+    };
+  }
+  const skeleton = skeletonOf(graph, services, classLabels);
+  if (skeleton.unmatched.length > 0) throw new ManifestNeeded(model, skeleton);
+  const { service } = skeleton.manifest;
+  return {
+    text: skeletonText(skeleton),
+    file: "model.json (made from the graph)",
+    origin: `made from the graph for feature service "${service}": every input has the name of a feature, or fits it alone`,
+  };
+}
+
+/** What a model without a manifest throws when it is asked for one. */
+const NO_MANIFEST: ReadonlySet<string> = new Set(["MODEL_NOT_FOUND", "VERSION_NOT_FOUND", "MANIFEST_INVALID"]);
+
+async function newestManifest(repository: ModelRepository, model: string) {
+  try {
+    const [newest = 1] = await repository.versions(model);
+    return await repository.readManifest(model, newest);
+  } catch (thrown) {
+    if (thrown instanceof HeadgateError && NO_MANIFEST.has(thrown.code)) return undefined;
+    throw thrown;
+  }
+}
+
+function withoutWhatIsTheVersions(text: string, file: string): string {
+  const { class_labels: labels, examples, files, ...rest } = parsed(text, file);
+  return `${JSON.stringify(rest, null, 2)}\n`;
+}
+
+/**
+ * A manifest as it is stored: with the checksums of the version's files, and with the class labels that the graph has for
+ * its outputs, unless its author gave others. Throws MANIFEST_INVALID.
+ */
+export function storedManifest(
+  given: ManifestText,
+  sums: ReadonlyMap<string, FileSum>,
+  classLabels: InspectedModel["classLabels"],
+): string {
+  const { outputs } = parseManifest(given.text, given.file);
+  const written = parsed(given.text, given.file);
+  const found = outputs.flatMap(({ name, output }) =>
+    Object.hasOwn(classLabels, output) ? [[name, classLabels[output]!.map(writtenLabel)] as const] : [],
+  );
+  const labels = { ...Object.fromEntries(found), ...(written.class_labels as object | undefined) };
+  const stored = {
+    ...written,
+    ...(Object.keys(labels).length === 0 ? {} : { class_labels: labels }),
+    files: Object.fromEntries(sums),
+  };
+  return `${JSON.stringify(stored, null, 2)}\n`;
+}
+
+/** Integers past 2^53 are texts in a manifest. */
+const writtenLabel = (label: number | bigint | string): number | string =>
+  typeof label === "bigint" ? label.toString() : label;
+
+function parsed(text: string, file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    throw new HeadgateError("MANIFEST_INVALID", `${file}: is not JSON (${reasonOf(thrown)}).`);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new HeadgateError("MANIFEST_INVALID", `${file}: must be an object with service, inputs and outputs.`);
+}

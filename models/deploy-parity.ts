@@ -1,0 +1,32 @@
+/**
+ * The parity that a manifest's `require_parity` asks for: every feature view that the model reads was held against its
+ * source not longer ago than that, and passed. A model is only as right as what it is fed.
+ */
+
+import { HeadgateError } from "../errors.ts";
+import { formatDuration } from "../features/duration.ts";
+import type { ParityVerdicts } from "../features/parity-verdict.ts";
+import type { Manifest } from "./manifest.ts";
+
+/** Checks the views' latest verdicts; gives what was found in a sentence. Throws PARITY_REQUIRED naming the views. */
+export function checkParity(
+  { file, requireParityMs = Number.POSITIVE_INFINITY }: Manifest,
+  views: readonly string[],
+  verdicts: ParityVerdicts,
+  nowMs: number,
+): string {
+  const lacking = views.flatMap((view) => {
+    const verdict = verdicts.get(view);
+    if (verdict === undefined) return [`${view} was never compared`];
+    if (verdict.verdict !== "pass") return [`${view}: ${verdict.reason}`];
+    const ageMs = nowMs - verdict.at_ms;
+    return ageMs <= requireParityMs ? [] : [`${view} was compared at ${new Date(verdict.at_ms).toISOString()}`];
+  });
+  if (lacking.length === 0) {
+    return `${views.join(", ")} ${views.length === 1 ? "has" : "have"} a passing verdict not older than ${formatDuration(requireParityMs)}`;
+  }
+  throw new HeadgateError(
+    "PARITY_REQUIRED",
+    `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.join("; ")}. Run headgate parity and deploy again.`,
+  );
+}

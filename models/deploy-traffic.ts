@@ -1,0 +1,261 @@
+/**
+ * Changes of a model's traffic: who is stable, who gets a share, who shadows. Each is computed from the traffic file as
+ * it is, checked, and put under the ETag it was read with, so that of two changes at once one wins and the other is told.
+ *
+ * A version that is given requests for the first time must load and take what the stable version takes; going back to
+ * one that has served asks for nothing, so that it is at once.
+ */
+
+import { HeadgateError, reasonOf } from "../errors.ts";
+import { compileReadPlan, type ReadPlan, requestDifference } from "../features/read-plan.ts";
+import type { DeployTools } from "./deploy.ts";
+import { parseManifest } from "./manifest.ts";
+import { checkModelName, type ModelRepository, type TrafficFile } from "./repository.ts";
+import { requireAnswer } from "./repository-answer.ts";
+import { type CanaryGuard, checkTraffic, formatTraffic, parseTraffic, type Traffic, trafficJson } from "./traffic.ts";
+
+/** What changes of traffic need. */
+export interface TrafficTools extends Pick<DeployTools, "repository" | "registry" | "load" | "servingVersion"> {
+  /** True for a version that is loaded and serves in this process: it need not be loaded to see that it can be. */
+  readonly isReady: (model: string, version: number) => boolean;
+}
+
+/** A model's versions and traffic as they are in the repository. */
+export interface TrafficState {
+  /** Newest first. */
+  readonly versions: readonly number[];
+  /** Undefined: the newest version that loads serves. */
+  readonly traffic: Traffic | undefined;
+  readonly etag: string | undefined;
+}
+
+/** Reads them, and never from a copy; the traffic file by `parse`. Throws MODEL_NOT_FOUND, TRAFFIC_INVALID and REPOSITORY_UNREACHABLE. */
+export async function readTrafficState(
+  repository: ModelRepository,
+  model: string,
+  parse: (file: TrafficFile) => Traffic | undefined = ({ content, file }) => parseTraffic(content, file),
+): Promise<TrafficState> {
+  checkModelName(model);
+  await requireAnswer(repository);
+  const versions = await repository.versions(model);
+  const found = await repository.readTraffic(model);
+  const traffic = found === undefined ? undefined : parse(found);
+  return { versions, traffic, etag: found?.etag };
+}
+
+/** What a change starts from. */
+export interface TrafficNow {
+  readonly model: string;
+  readonly versions: readonly number[];
+  readonly traffic: Traffic | undefined;
+  /** Of the traffic file. */
+  readonly etag: string | undefined;
+  /** The version that is stable now; undefined where nothing serves. */
+  readonly stable: number | undefined;
+}
+
+/** A change of traffic. */
+export interface TrafficChange {
+  readonly next: (now: TrafficNow) => Traffic;
+  /** True: the versions have served before and are not asked to prove anything. */
+  readonly isReturn?: boolean;
+  /** True: what the file says now does not matter, not even whether it can be understood. */
+  readonly isWhole?: boolean;
+}
+
+/** What the traffic is after a change. */
+export interface ChangedTraffic {
+  readonly traffic: Traffic;
+  readonly etag: string;
+  /** False where it was so already and nothing was written. */
+  readonly changed: boolean;
+}
+
+/**
+ * Changes a model's traffic. Throws MODEL_NOT_FOUND, VERSION_NOT_FOUND, TRAFFIC_INVALID, DEPLOY_CONFLICT, and for a
+ * version that does not load what its load throws.
+ */
+export async function changeTraffic(
+  tools: TrafficTools,
+  model: string,
+  change: TrafficChange,
+): Promise<ChangedTraffic> {
+  const { repository } = tools;
+  const parse = change.isWhole === true ? understood : undefined;
+  const { etag, traffic, versions } = await readTrafficState(repository, model, parse);
+  const stable = traffic?.stable ?? (await tools.servingVersion(model));
+  const wanted = change.next({ model, versions, traffic, etag, stable });
+  const next = checkTraffic(trafficJson(wanted), `the traffic of model "${model}"`);
+  const content = formatTraffic(next);
+  if (traffic !== undefined && etag !== undefined && formatTraffic(traffic) === content) {
+    return { traffic: next, etag, changed: false };
+  }
+  const answering = [next.stable, ...(next.canary === undefined ? [] : [next.canary.version]), ...next.shadow];
+  for (const version of new Set([...answering, ...(next.previous === undefined ? [] : [next.previous])])) {
+    requireVersion(model, version, versions);
+  }
+  if (change.isReturn !== true) await requireServing(tools, model, answering);
+  return { traffic: next, etag: await repository.putTraffic(model, content, etag), changed: true };
+}
+
+/** Makes a version stable: the one given, else the canary's, else the newest. The one before stays ready to go back to. */
+export function promote(version: number | undefined): TrafficChange {
+  return {
+    next: ({ traffic, stable, versions }) => {
+      const promoted = version ?? traffic?.canary?.version ?? versions[0]!;
+      const shadow = (traffic?.shadow ?? []).filter((one) => one !== promoted);
+      const before = stable === promoted ? traffic?.previous : stable;
+      return { stable: promoted, canary: undefined, shadow, previous: before === promoted ? undefined : before };
+    },
+  };
+}
+
+/** Gives a version a share of the entities. */
+export function canary(version: number, percent: number, guard: CanaryGuard | undefined): TrafficChange {
+  return {
+    next: (now) => {
+      const { traffic } = now;
+      const shadow = (traffic?.shadow ?? []).filter((one) => one !== version);
+      return { stable: stableOf(now), canary: { version, percent, guard }, shadow, previous: traffic?.previous };
+    },
+  };
+}
+
+/** Lets a version see the same features off the answer's path, or, with `isOn` false, no longer. */
+export function shadow(version: number, isOn: boolean): TrafficChange {
+  return {
+    next: (now) => {
+      const { traffic } = now;
+      const others = (traffic?.shadow ?? []).filter((one) => one !== version);
+      return {
+        stable: stableOf(now),
+        canary: traffic?.canary,
+        shadow: isOn ? [...others, version] : others,
+        previous: traffic?.previous,
+      };
+    },
+    isReturn: !isOn,
+  };
+}
+
+/** Ends the canary; where there is none, goes back to the version that was stable before. */
+export function rollback(): TrafficChange {
+  return {
+    next: (now) => {
+      const { model, traffic, versions } = now;
+      if (traffic?.canary !== undefined) return { ...traffic, canary: undefined };
+      const stable = stableOf(now);
+      const back = traffic?.previous ?? versions.find((version) => version < stable);
+      if (back === undefined) {
+        throw new HeadgateError(
+          "TRAFFIC_INVALID",
+          `Model "${model}" has no version to go back to: version ${stable} is the first.`,
+        );
+      }
+      const left = (traffic?.shadow ?? []).filter((version) => version !== back);
+      return { stable: back, canary: undefined, shadow: left, previous: stable };
+    },
+    isReturn: true,
+  };
+}
+
+/** The traffic as somebody wrote it. */
+export function replaceTraffic(traffic: Traffic): TrafficChange {
+  return { next: () => traffic, isWhole: true };
+}
+
+/** The traffic of a file; undefined where it can't be understood. */
+function understood({ content, file }: TrafficFile): Traffic | undefined {
+  try {
+    return parseTraffic(content, file);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Deletes a version for good; its number is never used again. Throws VERSION_NOT_FOUND, and VERSION_IN_USE while it
+ * answers or shadows. One that is only kept to go back to is let go of first.
+ */
+export async function retire(tools: TrafficTools, model: string, version: number): Promise<void> {
+  const { repository, servingVersion } = tools;
+  const { etag, traffic, versions } = await readTrafficState(repository, model);
+  requireVersion(model, version, versions);
+  const stable = traffic?.stable ?? (await servingVersion(model));
+  const part = partOf(version, stable, traffic);
+  if (part !== undefined) {
+    throw new HeadgateError(
+      "VERSION_IN_USE",
+      `Version ${version} of model "${model}" is ${part}; take it out of the traffic first.`,
+    );
+  }
+  if (traffic?.previous === version) {
+    await repository.putTraffic(model, formatTraffic({ ...traffic, previous: undefined }), etag);
+  }
+  await repository.deleteVersion(model, version);
+}
+
+function partOf(version: number, stable: number | undefined, traffic: Traffic | undefined): string | undefined {
+  if (version === stable) return "the stable one";
+  if (version === traffic?.canary?.version) return "the canary";
+  return traffic?.shadow.includes(version) ? "a shadow" : undefined;
+}
+
+function stableOf({ model, stable }: TrafficNow): number {
+  if (stable !== undefined) return stable;
+  throw new HeadgateError(
+    "TRAFFIC_INVALID",
+    `Model "${model}" has no stable version beside which another could run; promote one first.`,
+  );
+}
+
+function requireVersion(model: string, version: number, versions: readonly number[]): void {
+  if (versions.includes(version)) return;
+  throw new HeadgateError(
+    "VERSION_NOT_FOUND",
+    `Model "${model}" has no version ${version}; there is ${versions.slice(0, VERSIONS_SHOWN).join(", ") || "none"}.`,
+  );
+}
+
+/** The most versions that a refusal lists. */
+const VERSIONS_SHOWN = 20;
+
+/** Every version must load, and those beside the stable one must take what it takes. */
+async function requireServing(tools: TrafficTools, model: string, versions: readonly number[]): Promise<void> {
+  const [stable, ...others] = versions;
+  for (const version of versions) await requireLoads(tools, model, version);
+  const plan = await planOf(tools, model, stable!);
+  for (const version of others) {
+    const why = requestDifference(plan, await planOf(tools, model, version));
+    if (why === undefined) continue;
+    throw new HeadgateError(
+      "TRAFFIC_INVALID",
+      `Version ${version} of model "${model}" can't run beside version ${stable}: ${why}. Requests that one answers the other would refuse; promote it instead.`,
+    );
+  }
+}
+
+async function requireLoads(
+  { isReady, load, repository }: TrafficTools,
+  model: string,
+  version: number,
+): Promise<void> {
+  if (isReady(model, version)) return;
+  try {
+    const loaded = await load({ repository, name: model, version });
+    await loaded.close();
+  } catch (thrown) {
+    if (!(thrown instanceof HeadgateError)) throw thrown;
+    throw new HeadgateError(
+      thrown.code,
+      `Version ${version} of model "${model}" does not load, so it is given no requests: ${reasonOf(thrown)}`,
+      thrown,
+    );
+  }
+}
+
+async function planOf({ registry, repository }: TrafficTools, model: string, version: number): Promise<ReadPlan> {
+  const { content, file } = await repository.readManifest(model, version);
+  // That the version loads has shown that its service is there.
+  return compileReadPlan(registry.services.get(parseManifest(content, file).service)!);
+}

@@ -1,0 +1,285 @@
+/** What a refresh does: which versions are loaded, what serves meanwhile and after it, and what happens to the others. */
+
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { HeadgateError } from "../errors.ts";
+import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
+import { type Models, openModels } from "./lifecycle.ts";
+import { type ModelRepository, openModelRepository } from "./repository.ts";
+import { watchModels } from "./repository-watch.ts";
+
+let directory: string;
+let repository: ModelRepository;
+let models: Models;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "headgate-versions-"));
+  await cp(join(ZOO, "double"), join(directory, "double"), { recursive: true });
+});
+
+afterEach(async () => {
+  await models.close();
+  await repository.close();
+  await rm(directory, { recursive: true });
+});
+
+async function open(over: Partial<ModelRepository> = {}): Promise<void> {
+  repository = await openModelRepository(directory);
+  const read = { ...repository, ...over };
+  models = await openModels({
+    ...{ repository: read, columnsOf: zooColumns, versionsReady: 1 },
+    now: () => performance.now(),
+  });
+}
+
+const served = () => models.get("double")!;
+const put = async (version: number, bytes?: Uint8Array) => {
+  await mkdir(join(directory, `double/${version}`), { recursive: true });
+  const content = bytes ?? (await readFile(join(directory, "double/1/model.onnx")));
+  await writeFile(join(directory, `double/${version}/model.onnx`), content);
+};
+const putTraffic = (traffic: object) => writeFile(join(directory, "double/traffic.json"), JSON.stringify(traffic));
+const states = () => served().versions.map(({ state, version }) => [version, state]);
+
+test("without traffic the newest version that loads is swapped in, and one that does not changes nothing", async () => {
+  await open();
+  const first = served().stable!;
+  await put(2, readBroken("truncated"));
+  await models.refresh("double");
+  expect(served().stable).toBe(first);
+  expect(served().versions[0]).toMatchObject({
+    version: 2,
+    state: "UNAVAILABLE",
+    reason: expect.stringMatching(/cut short/),
+  });
+  await put(2);
+  await models.refresh();
+  expect(served().stable!.version).toBe(2);
+  expect(served().reason).toBeUndefined();
+  expect(first.state).toBe("UNAVAILABLE");
+  await rm(join(directory, "double/2"), { recursive: true });
+  await models.refresh("double");
+  expect(served().stable!.version).toBe(1);
+  expect(served().stable).not.toBe(first);
+});
+
+test("a version whose files are as they were is not loaded again, nor tried again", async () => {
+  let reads = 0;
+  await put(2, readBroken("text"));
+  await open({
+    readModel: (model, version) => {
+      reads++;
+      return repository.readModel(model, version);
+    },
+  });
+  expect(reads).toBe(2);
+  const { stable } = served();
+  await models.refresh();
+  await models.refresh("double");
+  expect([reads, served().stable]).toEqual([2, stable]);
+});
+
+test("roles follow the traffic file; what is loaded needs no load to be promoted or rolled back to", async () => {
+  await put(2);
+  await put(3);
+  await putTraffic({ stable: 1 });
+  await open();
+  expect(served().stable!.version).toBe(1);
+  // The newest above stable is kept ready.
+  expect([...served().ready.keys()]).toEqual([1, 3]);
+  expect(states()).toEqual([
+    [3, "READY"],
+    [2, "UNAVAILABLE"],
+    [1, "READY"],
+  ]);
+  await putTraffic({ stable: 1, canary: { version: 2, percent: 10 }, shadow: [3] });
+  await models.refresh("double");
+  const [one, two] = [served().stable!, served().canary!.model];
+  expect([two.version, served().canary!.percent]).toEqual([2, 10]);
+  expect(served().shadows.map(({ version }) => version)).toEqual([3]);
+  expect(served().traffic).toMatchObject({ stable: 1, shadow: [3] });
+  await putTraffic({ stable: 2, previous: 1 });
+  await models.refresh("double");
+  expect([served().stable, served().canary, served().ready.get(1)]).toEqual([two, undefined, one]);
+  await putTraffic({ stable: 1, previous: 2 });
+  await models.refresh("double");
+  expect([served().stable, served().ready.get(2)]).toEqual([one, two]);
+});
+
+test("a stable version that does not load leaves what serves, and its reason is shown", async () => {
+  await put(2, readBroken("unknown-operator"));
+  await putTraffic({ stable: 1 });
+  await open();
+  const first = served().stable;
+  await putTraffic({ stable: 2, previous: 1 });
+  await models.refresh("double");
+  expect(served().stable).toBe(first);
+  expect(served().reason).toMatch(/Version 2, which is to be stable, is not ready: .*Embiggen.* Version 1 serves\./);
+  await writeFile(join(directory, "double/traffic.json"), '{"stable":');
+  await models.refresh("double");
+  expect(served().stable).toBe(first);
+  expect(served().reason).toMatch(/traffic\.json is not JSON.* Version 1 serves\./);
+  // Started anew, the version before answers; a file that can't be read pins what nobody knows.
+  await models.close();
+  await putTraffic({ stable: 2, previous: 1 });
+  await open();
+  expect([served().stable?.version, served().reason]).toEqual([1, expect.stringMatching(/Embiggen/)]);
+  await models.close();
+  await writeFile(join(directory, "double/traffic.json"), "[]");
+  await open();
+  expect([served().stable, served().reason]).toEqual([undefined, expect.stringMatching(/traffic\.json/)]);
+});
+
+test("a version that is held is closed after its last answer, and answers till then", async () => {
+  await open();
+  const held = served().stable!;
+  held.enter();
+  await put(2);
+  await models.refresh("double");
+  expect([served().stable!.version, held.state]).toEqual([2, "UNLOADING"]);
+  const { rows } = readExpected("double");
+  expect((await held.predict(rows)).count).toBe(rows.length);
+  held.leave();
+  await expect.poll(() => held.state).toBe("UNAVAILABLE");
+});
+
+test("files put over a loaded version's are loaded beside it and swapped", async () => {
+  await open();
+  const before = served().stable!;
+  const manifest = join(directory, "double/model.json");
+  await writeFile(manifest, (await readFile(manifest, "utf8")).replace("{", '{"max_batch": 7,'));
+  await models.refresh("double");
+  expect(served().stable).not.toBe(before);
+  expect(served().stable!.manifest.maxBatchRows).toBe(7);
+  await put(1, readBroken("text"));
+  await models.refresh("double");
+  expect(served().stable!.manifest.maxBatchRows).toBe(7);
+  expect(served().versions[0]).toMatchObject({ state: "READY", reason: expect.stringMatching(/not an ONNX model/) });
+});
+
+test("while the repository does not answer, what serves stays and a refresh says so", async () => {
+  let isAway = false;
+  const away = new HeadgateError("REPOSITORY_UNREACHABLE", "It does not answer.");
+  await open({
+    readModel: (model, version) => (isAway ? Promise.reject(away) : repository.readModel(model, version)),
+  });
+  await put(2);
+  isAway = true;
+  await expect(models.refresh("double")).rejects.toBe(away);
+  expect(served().stable!.version).toBe(1);
+  isAway = false;
+  await models.refresh("double");
+  expect(served().stable!.version).toBe(2);
+});
+
+test("refreshes that are asked for while one is under way are one more, after it", async () => {
+  let [asked, listed] = [0, 0];
+  let goOn = () => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  await open({
+    models: async () => {
+      const names = await repository.models();
+      asked++;
+      return names;
+    },
+    fingerprints: async (model) => {
+      const found = await repository.fingerprints(model);
+      if (++listed === 2) await held;
+      return found;
+    },
+  });
+  asked = 0;
+  const first = models.refresh("double");
+  await expect.poll(() => listed).toBe(2);
+  await put(2);
+  const others = [models.refresh("double"), models.refresh("double"), models.refresh()];
+  await expect.poll(() => asked).toBe(4);
+  await new Promise((resolve) => setImmediate(resolve));
+  goOn();
+  await Promise.all([first, ...others]);
+  expect([listed, served().stable!.version]).toEqual([3, 2]);
+});
+
+test("models come and go", async () => {
+  await open();
+  await cp(join(ZOO, "string"), join(directory, "string"), { recursive: true });
+  await models.refresh();
+  expect(models.list().map(({ name, stable }) => [name, stable?.state])).toEqual([
+    ["double", "READY"],
+    ["string", "READY"],
+  ]);
+  await rm(join(directory, "string"), { recursive: true });
+  await models.refresh("string");
+  await models.refresh("never-was");
+  expect(models.list().map(({ name }) => name)).toEqual(["double"]);
+});
+
+test("the watch refreshes what has changed and nothing else, less often what fails", async () => {
+  await open();
+  const refreshed: string[] = [];
+  let failing = false;
+  const snapshots: ReadonlyMap<string, string>[] = [];
+  let looks = 0;
+  const turns: (() => void)[] = [];
+  const watch = watchModels(
+    {
+      refresh: async (name) => {
+        refreshed.push(name!);
+        if (failing) throw new Error("away");
+      },
+    },
+    {
+      repository: {
+        snapshot: async () => {
+          looks++;
+          return snapshots.shift() ?? Promise.reject(new Error("away"));
+        },
+      },
+      intervalMs: 1_000,
+      wait: (ms) =>
+        new Promise((resolve) => {
+          expect(ms).toBe(1_000);
+          turns.push(resolve);
+        }),
+    },
+  );
+  const turn = async () => {
+    await expect.poll(() => turns.length).toBe(1);
+    turns.shift()!();
+    await expect.poll(() => turns.length).toBe(1);
+  };
+  const [ab, b2] = [
+    new Map([
+      ["a", "1"],
+      ["b", "1"],
+    ]),
+    new Map([["b", "2"]]),
+  ];
+  snapshots.push(ab, ab, b2);
+  await turn();
+  expect(refreshed.splice(0)).toEqual(["a", "b"]);
+  await turn();
+  expect(refreshed).toEqual([]);
+  failing = true;
+  await turn();
+  expect(refreshed.splice(0)).toEqual(["b", "a"]);
+  snapshots.push(b2, b2, b2);
+  await turn();
+  expect(refreshed).toEqual([]);
+  failing = false;
+  await turn();
+  expect(refreshed.splice(0)).toEqual(["b", "a"]);
+  await turn();
+  expect(refreshed).toEqual([]);
+  looks = 0;
+  for (let i = 0; i < 7; i++) await turn();
+  // After the first failure one is left out, after the second three.
+  expect(looks).toBe(3);
+  const closing = watch.close();
+  turns.shift()!();
+  await closing;
+});

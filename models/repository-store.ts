@@ -1,0 +1,94 @@
+/**
+ * The files of a model repository, by their paths below it, in a folder or a bucket: the object store with one root,
+ * whose failures are told as the repository's. What the files mean is repository.ts's.
+ */
+
+import { channel } from "node:diagnostics_channel";
+import { join } from "node:path";
+import { HeadgateError, reasonOf } from "../errors.ts";
+import type { FolderEntry, ObjectStore, ObjectVersion, PutCondition } from "../object-store.ts";
+
+/** `<name>/<version>/<file>`; what lies deeper is nobody's. */
+const LEVELS = 3;
+
+/** Published when the repository does not answer, and when it does again. */
+export interface RepositoryAnswerEvent {
+  readonly address: string;
+  readonly isAway: boolean;
+  /** Why it does not answer. */
+  readonly reason: string | undefined;
+}
+
+const repositoryAnswer = channel("headgate:model-repository");
+
+/** Files below one root. Everything throws REPOSITORY_UNREACHABLE where the root does not answer. */
+export interface RepositoryStore {
+  /** The folder or bucket, for messages. */
+  readonly address: string;
+  /** True for a bucket, where who may not read one file may read none. */
+  readonly isRemote: boolean;
+  /** A path as a person would write it. */
+  locate(path: string): string;
+  /** What is below the root (""), or below one model's folder. Throws SOURCE_NOT_FOUND where the root is not there. */
+  list(folder: string): Promise<readonly FolderEntry[]>;
+  /** The same for the root, never from a copy: it throws when the repository does not answer. */
+  listNow(): Promise<readonly FolderEntry[]>;
+  /** Throws SOURCE_NOT_FOUND. */
+  stat(path: string): Promise<ObjectVersion>;
+  /** All bytes of that version. Throws SOURCE_CHANGED when it is no more. */
+  read(path: string, version: ObjectVersion): Promise<Uint8Array>;
+  /** See ObjectStore.put. Throws CONTROL_CONFLICT. */
+  put(path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string>;
+  /** Removes a file; one that is not there is no failure. */
+  delete(path: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The files below an absolute folder or `s3://bucket/prefix`. Closing it closes the object store. */
+export function openRepositoryStore(objects: ObjectStore, address: string): RepositoryStore {
+  const isRemote = /^s3:\/\//i.test(address);
+  const root = isRemote ? address.replace(/\/+$/, "") : address;
+  const locate = (path: string): string => (isRemote ? `${root}/${path}` : join(root, path));
+  const told = tellingOfAnswers(root);
+  const list = (folder: string) =>
+    told(objects.listBelow(folder === "" ? root : locate(folder), folder === "" ? LEVELS : LEVELS - 1));
+  return Object.freeze({
+    address: root,
+    isRemote,
+    locate,
+    list,
+    listNow: () => list(""),
+    stat: (path: string) => told(objects.stat(locate(path))),
+    // A bucket's object is read in ranges of bounded size, side by side.
+    read: async (path: string, { bytes, etag }: ObjectVersion) =>
+      new Uint8Array(await told(objects.read(locate(path), 0, bytes, etag))),
+    put: (path: string, bytes: Uint8Array, condition?: PutCondition) =>
+      told(objects.put(locate(path), bytes, condition)),
+    delete: (path: string) => told(objects.delete(locate(path))),
+    close: () => objects.close(),
+  });
+}
+
+/** Makes failures the repository's: what is not one of the store's own refusals is a disk or a network that fails. */
+function tellingOfAnswers(address: string): <T>(asked: Promise<T>) => Promise<T> {
+  let isAway = false;
+  const become = (away: boolean, reason?: string) => {
+    if (away === isAway) return;
+    isAway = away;
+    const event: RepositoryAnswerEvent = { address, isAway, reason };
+    if (repositoryAnswer.hasSubscribers) repositoryAnswer.publish(event);
+  };
+  return async (asked) => {
+    try {
+      const answer = await asked;
+      become(false);
+      return answer;
+    } catch (cause) {
+      const isAnswer = cause instanceof HeadgateError && cause.code !== "SOURCE_UNREACHABLE";
+      become(!isAnswer, reasonOf(cause));
+      if (isAnswer) throw cause;
+      const sentence = `The model repository ${address} does not answer: ${reasonOf(cause)}`;
+      throw new HeadgateError("REPOSITORY_UNREACHABLE", sentence, cause);
+    }
+  };
+}

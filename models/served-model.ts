@@ -1,0 +1,38 @@
+/** A model as requests find it: which version answers whom, as of one moment. */
+
+import type { LoadedModel, LoadOptions, ModelState } from "./loaded-model.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** What a version is doing. */
+export interface VersionStatus {
+  readonly version: number;
+  readonly state: ModelState;
+  /** Why it is not READY; of one that is, why newer files under its number are not. */
+  readonly reason: string | undefined;
+}
+
+/** A model of the repository, whether it can serve or not: a snapshot, which never changes and is replaced whole. */
+export interface ServedModel {
+  readonly name: string;
+  /** The version that answers all that the canary does not; undefined when none loads. */
+  readonly stable: LoadedModel | undefined;
+  /** Undefined, too, when the canary does not load: the stable version answers for it. */
+  readonly canary: { readonly model: LoadedModel; readonly percent: number } | undefined;
+  /** Those that load. */
+  readonly shadows: readonly LoadedModel[];
+  /** Every loaded version, by number. */
+  readonly ready: ReadonlyMap<number, LoadedModel>;
+  /** As the traffic file has it; undefined without one: the newest version that loads is stable. */
+  readonly traffic: Traffic | undefined;
+  readonly trafficEtag: string | undefined;
+  /** Newest first. */
+  readonly versions: readonly VersionStatus[];
+  /** Why there is no stable version, or why it is another one than it should be. */
+  readonly reason: string | undefined;
+}
+
+/** What models are opened with. */
+export interface ModelsOptions extends LoadOptions {
+  /** Versions above the stable one that are kept loaded besides those with a part in the traffic; 0 unless given. */
+  readonly versionsReady?: number;
+}

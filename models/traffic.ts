@@ -1,0 +1,219 @@
+/**
+ * Which share of a model's entities each version answers: `<name>/traffic.json` of the model repository, kept as code or
+ * written by the admin calls.
+ *
+ * An entity is put into one of 10,000 buckets by its keys alone, and the canary has the lowest buckets: so an entity
+ * keeps its version from request to request and from gateway to gateway, and raising the percentage moves entities to
+ * the canary and none away from it. The model's name is part of the hash, so that two models' canaries do not share
+ * their entities.
+ */
+
+import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
+
+/** How a model's requests are split. */
+export interface Traffic {
+  /** The version that answers all that the canary does not. */
+  readonly stable: number;
+  readonly canary: CanaryTraffic | undefined;
+  /** Versions that see the same features off the answer's path. */
+  readonly shadow: readonly number[];
+  /** The version that was stable before, kept loaded so that going back to it takes nothing but this file. */
+  readonly previous: number | undefined;
+}
+
+/** The canary's share. */
+export interface CanaryTraffic {
+  readonly version: number;
+  /** From 0 to 100, in steps of 0.01. */
+  readonly percent: number;
+  /** When the canary is taken out of the traffic by itself; undefined: never. */
+  readonly guard: CanaryGuard | undefined;
+}
+
+/** The rule that ends a canary: any bound that is given and passed over its latest `requests` requests. */
+export interface CanaryGuard {
+  readonly requests: number;
+  /** Share of requests that failed, 0 to 1. */
+  readonly errorRate: number | undefined;
+  /** 95th percentile of the canary's model time over the stable version's. */
+  readonly latencyRatio: number | undefined;
+  /** Population stability index of the canary's scores against the stable version's. */
+  readonly psi: number | undefined;
+}
+
+/** Buckets an entity can fall into: a percentage has two decimals. */
+export const BUCKETS = 10_000;
+
+/** The most versions that may shadow at once: each costs a run of its own. */
+const SHADOWS_MAX = 4;
+
+/** Parses a traffic file. Throws TRAFFIC_INVALID naming the file, the member and what it may be. */
+export function parseTraffic(text: string, file: string): Traffic {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(`${file} is not JSON: ${reasonOf(cause)}.`);
+  }
+  return checkTraffic(parsed, file);
+}
+
+/** Checks a parsed one; `what` names where it is from. Throws TRAFFIC_INVALID. */
+export function checkTraffic(parsed: unknown, what: string): Traffic {
+  const { stable, canary, shadow, previous } = membersOf(parsed, ["stable", "canary", "shadow", "previous"], what);
+  const traffic: Traffic = {
+    stable: versionIn(stable, `${what}: stable`),
+    canary: canary === undefined || canary === null ? undefined : canaryIn(canary, `${what}: canary`),
+    shadow: shadow === undefined || shadow === null ? [] : shadowsIn(shadow, `${what}: shadow`),
+    previous: previous === undefined || previous === null ? undefined : versionIn(previous, `${what}: previous`),
+  };
+  const named = [traffic.stable, ...(traffic.canary === undefined ? [] : [traffic.canary.version]), ...traffic.shadow];
+  const twice = named.find((version, i) => named.indexOf(version) !== i);
+  if (twice !== undefined)
+    throw invalid(`${what} names version ${twice} twice; a version has one part in the traffic.`);
+  if (traffic.previous === traffic.stable)
+    throw invalid(`${what}: previous is ${traffic.stable}, which is stable; leave it out.`);
+  return Object.freeze(traffic);
+}
+
+/** The file's text. */
+export function formatTraffic(traffic: Traffic): string {
+  return `${JSON.stringify(trafficJson(traffic), null, 2)}\n`;
+}
+
+/** Traffic as the file and the admin calls have it. */
+export function trafficJson({ stable, canary, shadow, previous }: Traffic): TrafficJson {
+  return {
+    stable,
+    ...(canary === undefined ? {} : { canary: canaryJson(canary) }),
+    ...(shadow.length === 0 ? {} : { shadow }),
+    ...(previous === undefined ? {} : { previous }),
+  };
+}
+
+/** What `trafficJson` gives. */
+export interface TrafficJson {
+  readonly stable: number;
+  readonly canary?: {
+    readonly version: number;
+    readonly percent: number;
+    readonly guard?: Readonly<Record<string, number>>;
+  };
+  readonly shadow?: readonly number[];
+  readonly previous?: number;
+}
+
+function canaryJson({ version, percent, guard }: CanaryTraffic): NonNullable<TrafficJson["canary"]> {
+  if (guard === undefined) return { version, percent };
+  const bounds = GUARD_BOUNDS.flatMap(({ member, key }) => (guard[key] === undefined ? [] : [[member, guard[key]]]));
+  return { version, percent, guard: { requests: guard.requests, ...Object.fromEntries(bounds) } };
+}
+
+/** The bucket, from 0 to BUCKETS - 1, of an entity by its canonical key, or of a request without entity by its id. */
+export function bucketOf(model: string, key: string): number {
+  return avalanche(fnv1a(Math.imul(fnv1a(FNV_OFFSET, model), FNV_PRIME), key)) % BUCKETS;
+}
+
+/** The version that answers for a bucket. */
+export function versionOf({ stable, canary }: Traffic, bucket: number): number {
+  return canary !== undefined && bucket < canary.percent * (BUCKETS / 100) ? canary.version : stable;
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** FNV-1a over UTF-16 code units, which for canonical keys are bytes. http://www.isthe.com/chongo/tech/comp/fnv/ */
+function fnv1a(start: number, text: string): number {
+  let hash = start;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
+  return hash;
+}
+
+/** MurmurHash3's finalizer: FNV's low bits alone are too regular for keys that count upwards. https://github.com/aappleby/smhasher */
+function avalanche(hash: number): number {
+  let mixed = hash;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+function canaryIn(value: unknown, what: string): CanaryTraffic {
+  const { version, percent, guard } = membersOf(value, ["version", "percent", "guard"], what);
+  const isShare = typeof percent === "number" && percent >= 0 && percent <= 100;
+  if (!isShare || !Number.isInteger(Math.round(percent * 1e8) / 1e6)) {
+    throw invalid(`${what}.percent is ${shownJson(percent)}; it is a number from 0 to 100 with at most two decimals.`);
+  }
+  return Object.freeze({
+    version: versionIn(version, `${what}.version`),
+    percent,
+    guard: guard === undefined || guard === null ? undefined : checkGuard(guard, `${what}.guard`),
+  });
+}
+
+/** The bounds of a guard: what they are called in the file, and the most each may be. */
+const GUARD_BOUNDS = [
+  { member: "error_rate", key: "errorRate", most: 1 },
+  { member: "latency_ratio", key: "latencyRatio", most: 1_000 },
+  { member: "psi", key: "psi", most: 100 },
+] as const;
+
+/** The most requests a guard looks back: their outcomes are kept. */
+const GUARD_REQUESTS_MAX = 100_000;
+
+/** The fewest: under these a share says nothing. */
+const GUARD_REQUESTS_MIN = 20;
+
+/** Checks the rule that ends a canary; `what` names where it is from. Throws TRAFFIC_INVALID. */
+export function checkGuard(value: unknown, what: string): CanaryGuard {
+  const given = membersOf(value, ["requests", ...GUARD_BOUNDS.map(({ member }) => member)], what);
+  const { requests } = given;
+  const isCount = typeof requests === "number" && Number.isInteger(requests);
+  if (!isCount || requests < GUARD_REQUESTS_MIN || requests > GUARD_REQUESTS_MAX) {
+    throw invalid(
+      `${what}.requests is ${shownJson(requests)}; it is a whole number from ${GUARD_REQUESTS_MIN} to ${GUARD_REQUESTS_MAX}.`,
+    );
+  }
+  const bounds: Partial<Record<"errorRate" | "latencyRatio" | "psi", number>> = {};
+  for (const { member, key, most } of GUARD_BOUNDS) {
+    const bound = given[member];
+    if (bound === undefined || bound === null) continue;
+    if (typeof bound !== "number" || !(bound > 0 && bound <= most)) {
+      throw invalid(`${what}.${member} is ${shownJson(bound)}; it is a number above 0 and at most ${most}.`);
+    }
+    bounds[key] = bound;
+  }
+  if (Object.keys(bounds).length === 0) {
+    throw invalid(`${what} has no bound; give at least one of ${GUARD_BOUNDS.map(({ member }) => member).join(", ")}.`);
+  }
+  const { errorRate, latencyRatio, psi } = bounds;
+  return Object.freeze({ requests, errorRate, latencyRatio, psi });
+}
+
+function shadowsIn(value: unknown, what: string): readonly number[] {
+  if (!Array.isArray(value) || value.length > SHADOWS_MAX) {
+    throw invalid(`${what} is ${shownJson(value)}; it is a list of at most ${SHADOWS_MAX} versions.`);
+  }
+  return Object.freeze(value.map((version, i) => versionIn(version, `${what}[${i}]`)));
+}
+
+function versionIn(value: unknown, what: string): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= 999_999_999) return value;
+  throw invalid(`${what} is ${shownJson(value)}; a version is a whole number from 1.`);
+}
+
+function membersOf(value: unknown, names: readonly string[], what: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid(`${what} is ${shownJson(value)}; it is an object of ${names.join(", ")}.`);
+  }
+  const extra = Object.keys(value).find((name) => !names.includes(name));
+  if (extra !== undefined) throw invalid(`${what} has "${excerpt(extra)}"; there are ${names.join(", ")}.`);
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function shownJson(value: unknown): string {
+  return value === undefined ? "missing" : excerpt(JSON.stringify(value));
+}
+
+function invalid(sentence: string): HeadgateError {
+  return new HeadgateError("TRAFFIC_INVALID", sentence);
+}

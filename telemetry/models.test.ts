@@ -1,0 +1,58 @@
+import { channel } from "node:diagnostics_channel";
+import { expect, test } from "vitest";
+import type { Models } from "../models/lifecycle.ts";
+import type { ModelState, ModelStateEvent } from "../models/loaded-model.ts";
+import type { ModelWorkerEvent } from "../models/session-pool.ts";
+import { startTelemetry } from "../telemetry.ts";
+
+const lines: string[] = [];
+
+async function withTelemetry<Result>(ask: (text: () => Promise<string>) => Promise<Result>): Promise<Result> {
+  lines.length = 0;
+  const telemetry = startTelemetry(
+    (line) => lines.push(line),
+    () => 0,
+  );
+  const served = { list: () => [{ ready: new Map([[3, LOADED]]) }] } as unknown as Pick<Models, "list">;
+  telemetry.watchModelQueues(served);
+  try {
+    return await ask(() => telemetry.metricsText());
+  } finally {
+    telemetry.stop();
+  }
+}
+
+const LOADED = { name: "churn", version: 3, placement: "workers", queuedRows: 17 };
+const become = (state: ModelState, reason?: string) =>
+  channel("headgate:model-state").publish({ model: "churn", version: 3, state, reason } satisfies ModelStateEvent);
+
+test("a version that is opened anew beside itself is ready all along, and no series once it is closed", () =>
+  withTelemetry(async (text) => {
+    const ready = async () => /^headgate_model_ready\{.*\} (\d)$/m.exec(await text())?.[1];
+    become("LOADING");
+    become("READY");
+    become("LOADING");
+    become("READY");
+    become("UNLOADING");
+    become("UNAVAILABLE");
+    expect(await ready()).toBe("1");
+    become("UNLOADING");
+    become("UNAVAILABLE");
+    expect(await ready()).toBeUndefined();
+    become("UNAVAILABLE", "It is cut short.");
+    expect(await ready()).toBe("0");
+    expect(lines.at(-1)).toMatch(/"error".*version 3 is UNAVAILABLE.*cut short/);
+  }));
+
+test("workers that end are counted and told; queues, places and the event loop's lag are shown", () =>
+  withTelemetry(async (text) => {
+    const event: ModelWorkerEvent = { model: "churn", version: 3, event: "ended", reason: "it ended with SIGKILL" };
+    channel("headgate:model-worker").publish(event);
+    expect(lines).toEqual([expect.stringMatching(/a worker process is ended.*SIGKILL/)]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const metrics = await text();
+    expect(metrics).toMatch(/^headgate_model_workers_ended_total\{model="churn",version="3"\} 1$/m);
+    expect(metrics).toMatch(/^headgate_model_queue_rows\{model="churn",version="3"\} 17$/m);
+    expect(metrics).toMatch(/^headgate_model_placement\{model="churn",version="3",placement="workers"\} 1$/m);
+    expect(metrics).toMatch(/^headgate_event_loop_lag_seconds\{quantile="0.5"\} \d/m);
+  }));
