@@ -1,30 +1,34 @@
 /**
- * The process behind load.ts: one job at a time by autocannon. Its own histogram is of whole milliseconds, where a
+ * The process behind load.ts: one job at a time, closed loops by autocannon. Its own histogram is of whole milliseconds, where a
  * prediction takes a few tenths, so percentiles are computed here from the durations that its `response` event carries.
  * Bodies are made before the clock starts, other ones for each connection.
  */
 
 import autocannon from "autocannon";
 import type { LoadAnswers, LoadFigures, LoadJobs } from "./load.ts";
-import { type DrawId, percentile, uniformIds, zipfIds } from "./statistics.ts";
+import { sendOpenLoop } from "./open-load.ts";
+import { drawIds, PATHS, predictBody } from "./predict-body.ts";
+import { percentile } from "./statistics.ts";
 import { serveJobs } from "./worker.ts";
 
 /** Different bodies that a connection sends in turn. */
 const BODIES_PER_CONNECTION = 256;
 const BODIES_PER_CONNECTION_OF_LISTS = 32;
 
-serveJobs<LoadJobs, LoadAnswers>({ load });
+serveJobs<LoadJobs, LoadAnswers>({ load, openLoad: ({ url, job }) => sendOpenLoop(url, job) });
 
 async function load({ url, job }: LoadJobs["load"]): Promise<LoadFigures> {
-  const draw = (job.ids === "zipf" ? zipfIds : uniformIds)(job.idCount, job.seed);
+  const draw = drawIds(job.ids, job.idCount, job.seed);
+  const bodies = job.entities === 1 ? BODIES_PER_CONNECTION : BODIES_PER_CONNECTION_OF_LISTS;
+  const body = () => ({ body: predictBody(job.form, job.entities, draw) });
   const run = autocannon({
-    url: `${url}/predict`,
+    url: `${url}${PATHS[job.form]}`,
     method: "POST",
     headers: { "content-type": "application/json" },
     connections: job.connections,
     duration: job.seconds,
     sampleInt: 20,
-    setupClient: (client) => client.setRequests(bodies(job.entities, draw)),
+    setupClient: (client) => client.setRequests(Array.from({ length: bodies }, body)),
   });
   let durationsMs = new Float64Array(65_536);
   let requests = 0;
@@ -54,15 +58,4 @@ async function load({ url, job }: LoadJobs["load"]): Promise<LoadFigures> {
     p99Ms: percentile(sorted, 0.99),
     p999Ms: percentile(sorted, 0.999),
   };
-}
-
-function bodies(entities: number, draw: DrawId): { readonly body: string }[] {
-  const count = entities === 1 ? BODIES_PER_CONNECTION : BODIES_PER_CONNECTION_OF_LISTS;
-  return Array.from({ length: count }, () => ({ body: predictBody(entities, draw) }));
-}
-
-/** The body of a prediction request, as a client of the churn example writes it. */
-function predictBody(entities: number, draw: DrawId): string {
-  const list = Array.from({ length: entities }, () => ({ customer_id: draw() }));
-  return JSON.stringify({ model: "churn", entities: entities === 1 ? list[0] : list });
 }

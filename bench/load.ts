@@ -1,9 +1,13 @@
 /**
- * Closed-loop load from a process of its own, on the core that the server does not have: every connection sends its
- * next request when it has its answer. The process is started once and given job after job, so that it is as warm for
- * the last server as for the first.
+ * Load from a process of its own, on the core that the server does not have. A closed loop, where every connection sends
+ * its next request when it has its answer, tells what a server can do; an open one (open-loop-run.ts) what its users
+ * see. The process is started once and given job after job, so that it is as warm for the last server as for the first.
  */
 
+import type { Arrivals } from "./arrivals.ts";
+import type { OpenLoopFigures } from "./open-loop-run.ts";
+import { OTHERS_SHARE_MAX, othersSince, readCpu, waitForQuiet } from "./other-load.ts";
+import type { Form, Ids } from "./predict-body.ts";
 import { readCpuMicros } from "./process-cpu.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
 import { startWorker } from "./worker.ts";
@@ -11,17 +15,32 @@ import { startWorker } from "./worker.ts";
 /** The load generator's core. */
 const GENERATOR_CORE = 1;
 
-/** What to send, and for how long. */
-export interface LoadJob {
-  readonly connections: number;
-  readonly seconds: number;
+/** The requests of a load. */
+interface LoadRequests {
+  readonly form: Form;
   /** Entities in one request; 1 is sent as an object, more as a list. */
   readonly entities: number;
-  readonly ids: "uniform" | "zipf";
+  readonly ids: Ids;
   /** Ids are 1 … this. */
   readonly idCount: number;
-  /** The same seed sends the same requests. */
   readonly seed: number;
+}
+
+/** What to send in a closed loop, and for how long. */
+export interface LoadJob extends LoadRequests {
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** What to send in an open loop, how often and for how long. */
+export interface OpenLoadJob extends LoadRequests {
+  readonly arrivals: Arrivals;
+  readonly perSecond: number;
+  /** Counted, after the warm-up. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Requests under way at most, each on a connection of its own; what is due beyond is missed. */
+  readonly maxInFlight: number;
 }
 
 /** What the generator saw. Times are ms. */
@@ -33,42 +52,88 @@ export interface LoadFigures {
   readonly p999Ms: number;
 }
 
-/** One measured run against one server. */
-export interface LoadResult extends LoadFigures {
-  /** CPU time of the server, all threads, by its requests; undefined without /proc. */
+interface ServerCost {
+  /** CPU time of the server, all its threads and processes, by its requests; undefined without /proc. */
   readonly cpuMicrosPerRequest: number | undefined;
+  /** What others used of the machine meanwhile, 0 … 1; undefined without /proc. Over 0.1 they disturbed. */
+  readonly othersShare: number | undefined;
 }
+
+/** One measured closed-loop run against one server. */
+export type LoadResult = LoadFigures & ServerCost;
+
+/** One measured open-loop run against one server. */
+export type OpenLoadResult = OpenLoopFigures & ServerCost;
 
 /** A running load generator. */
 export interface LoadGenerator {
-  /** Loads a server. Rejects when a request fails: figures of a server that errs mean nothing. */
+  /** Loads a server in a closed loop. Rejects when a request fails: figures of a server that errs mean nothing. */
   run(server: ServerUnderTest, job: LoadJob): Promise<LoadResult>;
+  /** Loads a server in an open loop, where failed requests are a figure. */
+  runOpen(server: ServerUnderTest, job: OpenLoadJob): Promise<OpenLoadResult>;
   stop(): Promise<void>;
 }
 
 /** What can be asked of load-generator.ts. */
 export interface LoadJobs {
   readonly load: { readonly url: string; readonly job: LoadJob };
+  readonly openLoad: { readonly url: string; readonly job: OpenLoadJob };
 }
 
 /** The answers. */
 export interface LoadAnswers {
   readonly load: LoadFigures;
+  readonly openLoad: OpenLoopFigures;
 }
 
-/** Starts the generator. */
-export function startLoadGenerator(): LoadGenerator {
+/** How long the generator waits for a quiet machine, and makes disturbed runs again, over all its runs, ms. */
+const PATIENCE_MS = 240_000;
+/** Of that, before one run. */
+const WAIT_MAX_MS = 10_000;
+const TRIES = 4;
+
+/** Starts the generator. A run beside which others were busy is made again as long as its patience lasts. */
+export function startLoadGenerator(patienceMs: number = PATIENCE_MS): LoadGenerator {
   const program = new URL("load-generator.ts", import.meta.url);
   const worker = startWorker<LoadJobs, LoadAnswers>(program, GENERATOR_CORE);
+  let patienceLeftMs = patienceMs;
+  const runQuietly = async <Result extends ServerCost>(run: () => Promise<Result>): Promise<Result> => {
+    let best: Result | undefined;
+    for (let i = 0; i < TRIES; i++) {
+      if (patienceLeftMs > 0) patienceLeftMs -= await waitForQuiet(Math.min(WAIT_MAX_MS, patienceLeftMs));
+      const startMs = performance.now();
+      const result = await run();
+      if (best === undefined || (result.othersShare ?? 0) < (best.othersShare ?? 0)) best = result;
+      if (patienceLeftMs <= 0 || (best.othersShare ?? 0) <= OTHERS_SHARE_MAX) break;
+      patienceLeftMs -= performance.now() - startMs;
+    }
+    return best!;
+  };
   return Object.freeze({
-    async run(server: ServerUnderTest, job: LoadJob) {
-      const before = readCpuMicros(server.pid);
-      const figures = await worker.ask("load", { url: server.url, job });
-      const after = readCpuMicros(server.pid);
-      const cpuMicrosPerRequest =
-        before === undefined || after === undefined ? undefined : (after - before) / figures.requests;
-      return { ...figures, cpuMicrosPerRequest };
-    },
+    run: (server: ServerUnderTest, job: LoadJob) =>
+      runQuietly(() => withCost(server, () => worker.ask("load", { url: server.url, job }))),
+    runOpen: (server: ServerUnderTest, job: OpenLoadJob) =>
+      // Those of the warm-up cost as much as the others.
+      runQuietly(() =>
+        withCost(
+          server,
+          () => worker.ask("openLoad", { url: server.url, job }),
+          ({ requests }) => (requests * (job.seconds + job.warmUpSeconds)) / job.seconds,
+        ),
+      ),
     stop: worker.stop,
   });
+}
+
+async function withCost<Figures extends { readonly requests: number }>(
+  { pid }: ServerUnderTest,
+  load: () => Promise<Figures>,
+  allRequests = ({ requests }: Figures) => requests,
+): Promise<Figures & ServerCost> {
+  const [machine, before] = [readCpu(), readCpuMicros(pid)];
+  const figures = await load();
+  const after = readCpuMicros(pid);
+  const cpuMicrosPerRequest =
+    before === undefined || after === undefined ? undefined : (after - before) / allRequests(figures);
+  return { ...figures, cpuMicrosPerRequest, othersShare: othersSince(machine) };
 }

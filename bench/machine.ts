@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
+import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
 
 /** The machine and what runs on it. */
 export interface Machine {
@@ -12,6 +12,8 @@ export interface Machine {
     readonly cores: number;
     readonly memoryGb: number;
     readonly platform: string;
+    /** Of the operating system. */
+    readonly kernel: string;
     /** Processes that wanted to run during the minute before; over 0.5 the machine was not quiet. */
     readonly loadBefore: number;
   };
@@ -20,7 +22,10 @@ export interface Machine {
   readonly commit: string | undefined;
 }
 
-const PACKAGES = ["hono", "@hono/node-server", "lmdb", "onnxruntime-node", "msgpackr", "hyparquet", "autocannon"];
+const PACKAGES = [
+  ...["hono", "@hono/node-server", "lmdb", "ioredis", "lru-cache", "onnxruntime-node", "msgpackr", "hyparquet"],
+  ...["kafkajs", "autocannon"],
+];
 const ROOT = new URL("../", import.meta.url);
 
 /** Looks at the machine. */
@@ -31,6 +36,7 @@ export function describeMachine(): Machine {
       cores: availableParallelism(),
       memoryGb: Math.round(totalmem() / 2 ** 30),
       platform: `${process.platform} ${process.arch}`,
+      kernel: release(),
       loadBefore: Math.round(loadavg()[0]! * 100) / 100,
     },
     versions: {

@@ -4,53 +4,75 @@
  * run, since a laptop under load misses bars, unless `--strict` asks for it.
  */
 
+import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { Arrivals } from "./arrivals.ts";
+import { keepResult } from "./baseline-file.ts";
+import { benchHitRatio } from "./hit-ratio.ts";
 import { benchIngest } from "./ingest.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, type Machine } from "./machine.ts";
 import { benchMaterialize } from "./materialize.ts";
+import { benchModels } from "./models.ts";
+import { benchOpenLoop } from "./open-loop.ts";
+import { benchParity } from "./parity.ts";
+import { benchPeers } from "./peers/peers.ts";
 import { benchPredict } from "./predict.ts";
 import { benchPredictOnRedis } from "./predict-redis.ts";
 import { type BenchResult, barLines, resultDocument, writeResult } from "./result.ts";
 import { benchStart } from "./start.ts";
 import { benchStore } from "./store.ts";
 
-const USAGE = `usage: npm run bench -- [predict] [materialize] [ingest] [start] [store] [options]
+const USAGE = `usage: npm run bench -- [bench …] [options]
+  benches: predict open-loop models materialize parity ingest start store hit-ratio, all by default, and peers, only when named:
+  it installs Python packages, outside of the checkout
   --json          print one object for machines
   --strict        exit 1 when a bar is not met
-  --seconds <n>   predict: length of a run of a case that has a bar (2)
+  --publish       write the pictures into docs/pictures/ and the ratios into bench/baseline.json
+  --seconds <n>   predict, open-loop, models, peers: length of a run of a case that has a bar (2)
   --store redis   predict: on a Redis of its own, from memory and not (default: lmdb)
-  --rounds <n>    predict, store, ingest: rounds of a case that has a bar (5)
+  --arrivals <p>  open-loop: constant or poisson (constant)
+  --rounds <n>    predict, open-loop, models, store, ingest, peers: rounds of a case that has a bar (5)
   --backlog <n>   ingest: events that wait for the ingester (1000000)
 `;
+
+const PICTURES = new URL("../docs/pictures/", import.meta.url);
+/** Installs Python packages, so it is run only when it is named. */
+const ON_DEMAND = "peers";
 
 const OPTIONS = {
   json: { type: "boolean", default: false },
   strict: { type: "boolean", default: false },
+  publish: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
   seconds: { type: "string", default: "2" },
   rounds: { type: "string", default: "5" },
   store: { type: "string", default: "lmdb" },
+  arrivals: { type: "string", default: "constant" },
   backlog: { type: "string", default: "1000000" },
 } as const;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
   const tell = (line: string) => void (values.json ? process.stderr : process.stdout).write(`${line}\n`);
-  const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
-    predict: () => {
-      const options = { seconds: Number(values.seconds), rounds: Number(values.rounds), tell };
-      return values.store === "redis" ? benchPredictOnRedis(options) : benchPredict(options);
-    },
+  const timed = { seconds: Number(values.seconds), rounds: Number(values.rounds), tell };
+  const benches: Readonly<Record<string, () => BenchResult | Promise<BenchResult>>> = {
+    predict: () => (values.store === "redis" ? benchPredictOnRedis(timed) : benchPredict(timed)),
+    "open-loop": () => benchOpenLoop({ ...timed, arrivals: values.arrivals as Arrivals }),
+    models: () => benchModels(timed),
     materialize: () => benchMaterialize({ tell }),
+    parity: () => benchParity({ tell }),
     ingest: () => benchIngest({ backlog: Number(values.backlog), rounds: Number(values.rounds), tell }),
     start: () => benchStart({ tell }),
     store: () => benchStore({ rounds: Number(values.rounds), tell }),
+    "hit-ratio": () => benchHitRatio({ tell }),
+    peers: () => benchPeers(timed),
   };
-  const names = positionals.length === 0 ? Object.keys(benches) : positionals;
+  const names = positionals.length === 0 ? Object.keys(benches).filter((name) => name !== ON_DEMAND) : positionals;
   const unknown = names.find((name) => !Object.hasOwn(benches, name));
   const hasStore = ["lmdb", "redis"].includes(values.store);
   const numbers = [values.seconds, values.rounds, values.backlog].every((text) => Number(text) > 0);
-  if (values.help || unknown !== undefined || !numbers || !hasStore) {
+  const hasArrivals = ["constant", "poisson"].includes(values.arrivals);
+  if (values.help || unknown !== undefined || !numbers || !hasStore || !hasArrivals) {
     process.stderr.write(unknown === undefined ? USAGE : `There is no bench "${unknown}".\n${USAGE}`);
     return values.help ? 0 : 2;
   }
@@ -60,11 +82,24 @@ async function main(): Promise<number> {
     tell(`\n== ${name}`);
     const result = await benches[name]!();
     results[name] = result;
-    tell(`${barLines(result.bars)}\nwritten to ${writeResult(fileOf(name, values.store), result, machine)}`);
+    const bench = fileOf(name, values.store);
+    tell(`${barLines(result.bars)}\nwritten to ${writeResult(bench, result, machine)}`);
+    if (values.publish) tell(publish(bench, result, machine));
   }
   if (values.json) process.stdout.write(`${JSON.stringify(resultDocument(results, machine))}\n`);
   const unmet = Object.values(results).some(({ bars }) => bars.some(({ met }) => met === false));
   return values.strict && unmet ? 1 : 0;
+}
+
+function publish(bench: string, { charts = {} }: BenchResult, { machine }: Machine): string {
+  // As many processes wanted to run as there are cores, before any of the bench's did.
+  if (machine.loadBefore > machine.cores) {
+    return `not published: the load was ${machine.loadBefore} before; wait for quiet`;
+  }
+  keepResult(bench);
+  mkdirSync(PICTURES, { recursive: true });
+  for (const [file, svg] of Object.entries(charts)) writeFileSync(new URL(file, PICTURES), svg);
+  return `published: bench/baseline.json, ${Object.keys(charts).join(", ") || "no pictures"}`;
 }
 
 const fileOf = (bench: string, store: string) =>

@@ -7,19 +7,42 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /** Linux counts CPU time in hundredths of a second on every architecture that Node runs on (USER_HZ). */
 const TICK_MICROS = 10_000;
 
-/** User and system time of all threads of a process so far, µs in steps of 10 ms; undefined without /proc. */
+/**
+ * User and system time so far of a process, all its threads and all running processes below it, µs in steps of 10 ms;
+ * undefined without /proc.
+ */
 export function readCpuMicros(pid: number): number | undefined {
+  const own = readOwnCpuMicros(pid);
+  if (own === undefined) return undefined;
+  return descendantsOf(pid).reduce((sum, below) => sum + (readOwnCpuMicros(below) ?? 0), own);
+}
+
+function readOwnCpuMicros(pid: number): number | undefined {
   const stat = readProc(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // The second field is the program's name in parentheses and may hold blanks; utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
+}
+
+/** The running processes that a process has started, and those that they have; none without /proc. */
+export function descendantsOf(pid: number): readonly number[] {
+  const threads = existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : [];
+  // Each thread lists its own.
+  const lists = threads.map((thread) => readProc(`/proc/${pid}/task/${thread}/children`) ?? "");
+  const children = lists.flatMap((list) =>
+    list
+      .split(" ")
+      .filter((text) => text !== "")
+      .map(Number),
+  );
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 /** Anonymous resident memory (RssAnon), bytes: heap and buffers, without the mapped pages of files. */

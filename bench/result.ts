@@ -6,12 +6,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Machine } from "./machine.ts";
+import type { Spread } from "./statistics.ts";
 
 /** A promise and what was measured of it. */
 export interface Bar {
   readonly name: string;
-  /** Undefined where this machine can't measure it. */
+  /** The median where it was measured several times; undefined where this machine can't measure it. */
   readonly value: number | undefined;
+  /** The least and the most of several. */
+  readonly ends?: readonly [number, number];
   readonly unit: string;
   /** Such as "≤ 1.1". */
   readonly bar: string;
@@ -24,16 +27,27 @@ export interface BenchResult {
   /** Plain JSON; its shape is the bench's own. */
   readonly figures: Readonly<Record<string, unknown>>;
   readonly bars: readonly Bar[];
+  /** Pictures of the figures, SVG by file name. */
+  readonly charts?: Readonly<Record<string, string>>;
 }
 
+/** What a bar is held against: one value, or the median of several. */
+type Measured = number | Spread | undefined;
+
 /** A bar that a value must not pass. */
-export function atMost(name: string, value: number | undefined, unit: string, limit: number): Bar {
-  return { name, value, unit, bar: `≤ ${limit}`, met: value === undefined ? undefined : value <= limit };
+export function atMost(name: string, measured: Measured, unit: string, limit: number): Bar {
+  return barOf(name, measured, unit, `≤ ${limit}`, (value) => value <= limit);
 }
 
 /** A bar that a value must reach. */
-export function atLeast(name: string, value: number | undefined, unit: string, limit: number): Bar {
-  return { name, value, unit, bar: `≥ ${limit}`, met: value === undefined ? undefined : value >= limit };
+export function atLeast(name: string, measured: Measured, unit: string, limit: number): Bar {
+  return barOf(name, measured, unit, `≥ ${limit}`, (value) => value >= limit);
+}
+
+function barOf(name: string, measured: Measured, unit: string, bar: string, isMet: (value: number) => boolean): Bar {
+  const value = typeof measured === "object" ? measured.median : measured;
+  const ends = typeof measured === "object" ? { ends: [measured.least, measured.most] as const } : {};
+  return { name, value, ...ends, unit, bar, met: value === undefined ? undefined : isMet(value) };
 }
 
 /** The object for machines: what was measured, on what, of which commit. */
@@ -57,12 +71,16 @@ export function writeResult(name: string, result: BenchResult, machine: Machine)
 
 /** The bars as lines for people. */
 export function barLines(bars: readonly Bar[]): string {
-  const words = bars.map(({ name, value, unit, bar, met }) => {
+  const words = bars.map(({ name, value, ends, unit, bar, met }) => {
     const verdict = met === undefined ? "not measured" : met ? "met" : "NOT MET";
-    const measured = value === undefined ? "–" : value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
-    return [name, `${measured} ${unit}`.trim(), bar, verdict];
+    return [name, `${shortNumber(value)} ${unit}`.trim(), ends?.map(shortNumber).join("–") ?? "", bar, verdict];
   });
-  return textTable(["bar", "measured", "wanted", ""], words);
+  return textTable(["bar", "measured", "of rounds", "wanted", ""], words);
+}
+
+/** A number as tables show it. */
+export function shortNumber(value: number | undefined): string {
+  return value === undefined ? "–" : value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
 }
 
 /** Rows of texts under a heading; the first column to the left, the others to the right. */

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { pinned } from "./process-cpu.ts";
 
 /** The core of the server; the load generator has the other. */
-const SERVER_CORE = 0;
+export const SERVER_CORE = 0;
 /** How long a server may take to listen, ms. */
 const START_TIMEOUT_MS = 30_000;
 
@@ -20,12 +20,14 @@ export interface ServerUnderTest {
   stop(): Promise<void>;
 }
 
-/** Starts `node <args>`. Rejects with what it wrote to stderr when it ends or does not listen in time. */
+/** Starts `node <args>`, held to its core unless it is not to be. Rejects with what it wrote to stderr when it ends or does not listen in time. */
 export function startServer(
   args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
+  isPinned = true,
 ): Promise<ServerUnderTest> {
-  const [command, ...rest] = pinned(SERVER_CORE, [process.execPath, ...args]);
+  const words = [process.execPath, ...args];
+  const [command, ...rest] = isPinned ? pinned(SERVER_CORE, words) : words;
   const child = spawn(command!, rest, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let complaints = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -5,13 +5,21 @@ export interface Spread {
   readonly median: number;
   readonly least: number;
   readonly most: number;
+  /** All of them, in the order in which they were measured. */
+  readonly values: readonly number[];
 }
 
 /** Spread of at least one value; undefined when one is (a figure that this machine can't measure). */
 export function spreadOf(values: readonly (number | undefined)[]): Spread | undefined {
   if (values.length === 0 || values.some((value) => value === undefined)) return undefined;
-  const sorted = Float64Array.from(values as readonly number[]).sort();
-  return { median: percentile(sorted, 0.5), least: sorted[0]!, most: sorted.at(-1)! };
+  const measured = values as readonly number[];
+  const sorted = Float64Array.from(measured).sort();
+  return { median: medianOf(sorted), least: sorted[0]!, most: sorted.at(-1)!, values: measured };
+}
+
+/** Of an even number the mean of the middle two, so that the lucky half of two rounds is not the figure. */
+function medianOf(sorted: Float64Array): number {
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 /** The value at a share of sorted values, by nearest rank: one that was really measured. */

@@ -41,7 +41,8 @@ export function startWorker<Jobs extends Each<Jobs>, Answers extends Each<Jobs>>
   const file = fileURLToPath(program);
   const words = [process.execPath, "--import", import.meta.resolve("jiti/register"), file];
   const [command, ...args] = core === undefined ? words : pinned(core, words);
-  const child = spawn(command!, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  // JSON has no Infinity, which a latency may be.
+  const child = spawn(command!, args, { stdio: ["ignore", "inherit", "inherit", "ipc"], serialization: "advanced" });
   const exited = once(child, "exit");
   return Object.freeze({
     pid: child.pid!,

@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { othersShare, processMicros } from "./other-load.ts";
+
+const reading = (all: number, own: number, at: number) => ({ all, own, at });
+
+it("tells what others used of all cores", () => {
+  // Two cores for a second; 1.5 seconds used, one of them by the bench.
+  expect(othersShare(reading(0, 0, 0), reading(1_500_000, 1_000_000, 1_000_000), 2)).toBe(0.25);
+});
+
+it("stays between nothing and everything where the readings are of different ticks", () => {
+  expect(othersShare(reading(0, 0, 0), reading(10_000, 20_000, 20_000), 2)).toBe(0);
+  expect(othersShare(reading(0, 0, 0), reading(50_000, 0, 20_000), 2)).toBe(1);
+});
+
+it("counts processes and what the host took, not interrupts, idling or waiting", () => {
+  const stat = "cpu  100 20 30 4000 500 60 70 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
+  expect(processMicros(stat)).toBe(158 * 10_000);
+});

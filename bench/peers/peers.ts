@@ -1,0 +1,191 @@
+/**
+ * The same work by what a Python user would run: the same customers and model, the same Redis, one server process on one
+ * core each, alternately in one run. Every peer first has to give Headgate's predictions. Peers keep their rows in
+ * their own layouts, loaded from the same Parquet file; all three layouts are in the one Redis.
+ */
+
+import { join } from "node:path";
+import { freePorts } from "../../test/harness/free-ports.ts";
+import { barChart } from "../bar-chart.ts";
+import { type LoadGenerator, type LoadResult, startLoadGenerator } from "../load.ts";
+import type { Form } from "../predict-body.ts";
+import { CUSTOMERS, type PredictionServers, startPredictionServers } from "../prediction-servers.ts";
+import { canPin } from "../process-cpu.ts";
+import { atLeast, atMost, type BenchResult, textTable } from "../result.ts";
+import type { ServerUnderTest } from "../server-under-test.ts";
+import { type Spread, spreadOf } from "../statistics.ts";
+import { runPeerProgram, startPeer } from "./peer-server.ts";
+import { findPython } from "./python.ts";
+import { isFeastReady, isSamePrediction } from "./same-answer.ts";
+
+/** How to measure. */
+export interface PeersOptions {
+  /** Of each run. */
+  readonly seconds: number;
+  readonly rounds: number;
+  /** Takes a line for people. */
+  readonly tell: (line: string) => void;
+}
+
+const SHOWN = {
+  memory: "Headgate, from memory",
+  redis: "Headgate, from Redis",
+  fastapiRedis: "FastAPI + redis-py + onnxruntime",
+  bento: "BentoML around the same",
+  fastapiFeast: "FastAPI + Feast SDK + onnxruntime",
+  feast: "feast serve (features alone)",
+} as const;
+type Name = keyof typeof SHOWN;
+type Servers = Readonly<Record<Name, ServerUnderTest>>;
+
+interface Case {
+  readonly title: string;
+  readonly entities: number;
+  readonly names: readonly Name[];
+}
+
+const PREDICTIONS: Case = {
+  title: "1 entity",
+  entities: 1,
+  names: ["memory", "redis", "fastapiRedis", "bento", "fastapiFeast", "feast"],
+};
+const LISTS: Case = { title: "50 entities", entities: 50, names: ["memory", "redis", "feast"] };
+const CASES = [PREDICTIONS, LISTS];
+const CONNECTIONS = 64;
+
+type Round = Readonly<Partial<Record<Name, LoadResult>>>;
+type Measured = ReadonlyMap<Case, readonly Round[]>;
+
+/** Runs the bench; makes the Python environment where it is missing. */
+export async function benchPeers({ seconds, rounds, tell }: PeersOptions): Promise<BenchResult> {
+  const bin = await findPython(tell);
+  const running = await startPredictionServers();
+  try {
+    const servers = await startPeers(bin, running, tell);
+    const generator = await running.keep(startLoadGenerator());
+    const measured = new Map<Case, Round[]>(CASES.map((one) => [one, []]));
+    for (let round = -1; round < rounds; round++) {
+      for (const [one, done] of measured) {
+        const results = await measureRound(one, servers, generator, round, seconds);
+        // The first warms everything up.
+        if (round >= 0) done.push(results);
+      }
+      if (round >= 0) tell(`round ${round + 1} of ${rounds}, ${seconds} s for each server and case`);
+    }
+    return summarize(measured, tell);
+  } finally {
+    await running.stop();
+  }
+}
+
+async function measureRound(
+  { entities, names }: Case,
+  servers: Servers,
+  generator: LoadGenerator,
+  round: number,
+  seconds: number,
+): Promise<Round> {
+  const results: Partial<Record<Name, LoadResult>> = {};
+  for (let i = 0; i < names.length; i++) {
+    const name = names[(i + round + names.length) % names.length]!;
+    const form: Form = name === "feast" ? "feast" : "predict";
+    const job = { form, entities, ids: "uniform", idCount: CUSTOMERS, connections: CONNECTIONS, seconds } as const;
+    results[name] = await generator.run(servers[name], { ...job, seed: 2 + round });
+  }
+  return results;
+}
+
+async function startPeers(
+  bin: string,
+  { servers, redis, project, folder, keep }: PredictionServers,
+  tell: (line: string) => void,
+): Promise<Servers> {
+  const environment = {
+    PEER_REDIS: redis.url,
+    PEER_MODEL: join(project.directory, "models/churn/1/model.onnx"),
+    PEER_PARQUET: join(project.directory, ".headgate/customer_30d.parquet"),
+    PEER_FEAST: join(folder, "feast"),
+    // Neither tells its makers of this run.
+    FEAST_USAGE: "False",
+    BENTOML_DO_NOT_TRACK: "True",
+    BENTOML_HOME: join(folder, "bentoml"),
+  };
+  tell(`loading ${CUSTOMERS} customers into the peers' layouts; Feast takes half a minute`);
+  for (const program of ["load_rows.py", "load_feast.py"]) {
+    await runPeerProgram([join(bin, "python"), program], environment);
+  }
+  const ports = (await freePorts(4)).map(String);
+  const uvicorn = (app: string, port: string) => [
+    ...[join(bin, "uvicorn"), `${app}:app`, "--port", port, "--loop", "uvloop", "--http", "httptools"],
+    ...["--no-access-log", "--log-level", "warning"],
+  ];
+  const isSame = isSamePrediction(servers.memory);
+  const start = (command: readonly string[], port: string, isReady = isSame) =>
+    keep(startPeer({ command, port: Number(port), environment, isReady }));
+  const [redisPort, bentoPort, sdkPort, feastPort] = ports as [string, string, string, string];
+  const bento = ["serve", "bento_redis:Churn", "--host", "127.0.0.1", "--port", bentoPort];
+  const feast = ["-c", environment.PEER_FEAST, "serve", "--port", feastPort, "--no-access-log"];
+  return {
+    ...servers,
+    fastapiRedis: await start(uvicorn("fastapi_redis", redisPort), redisPort),
+    bento: await start([join(bin, "bentoml"), ...bento], bentoPort),
+    fastapiFeast: await start(uvicorn("fastapi_feast", sdkPort), sdkPort),
+    // By default a worker ends after a thousand requests, which loses those under way.
+    feast: await start([join(bin, "feast"), ...feast, "--max-requests", "0"], feastPort, isFeastReady),
+  };
+}
+
+function summarize(measured: Measured, tell: (line: string) => void): BenchResult {
+  const spread = (one: Case, name: Name, figure: keyof LoadResult) =>
+    spreadOf(measured.get(one)!.map((round) => round[name]?.[figure]));
+  const ratio = (one: Case, figure: keyof LoadResult, own: Name, peer: Name): Spread | undefined =>
+    spreadOf(
+      measured.get(one)!.map((round) => {
+        const [its, other] = [round[own]?.[figure], round[peer]?.[figure]];
+        return its === undefined || other === undefined ? undefined : its / other;
+      }),
+    );
+  const shown = (value: Spread | undefined, digits: number) => value?.median.toFixed(digits) ?? "–";
+  const rows = CASES.flatMap((one) =>
+    one.names.map((name) => [
+      `${one.title}, ${SHOWN[name]}`,
+      shown(spread(one, name, "requestsPerSecond"), 0),
+      shown(spread(one, name, "p50Ms"), 2),
+      shown(spread(one, name, "p99Ms"), 2),
+      shown(spread(one, name, "cpuMicrosPerRequest"), 1),
+      shown(spread(one, name, "othersShare"), 2),
+    ]),
+  );
+  tell(`\n${textTable(["", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "others' share"], rows)}\n`);
+  const rate = (own: Name, peer: Name, one = PREDICTIONS) => ratio(one, "requestsPerSecond", own, peer);
+  // Holds where the load generator is the limit: what a core could do.
+  const cpu = (own: Name, peer: Name) => ratio(PREDICTIONS, "cpuMicrosPerRequest", peer, own);
+  const p99 = ratio(PREDICTIONS, "p99Ms", "memory", "fastapiRedis");
+  const cases = [...measured].map(([{ title, entities }, of]) => ({ title, entities, rounds: of }));
+  return {
+    figures: { pinned: canPin, customers: CUSTOMERS, connections: CONNECTIONS, cases },
+    bars: [
+      atLeast("requests/s over FastAPI + redis-py, from memory", rate("memory", "fastapiRedis"), "×", 8),
+      atLeast("the same by CPU per request", cpu("memory", "fastapiRedis"), "×", 8),
+      atLeast("requests/s over FastAPI + redis-py, from Redis", rate("redis", "fastapiRedis"), "×", 6),
+      atLeast("the same by CPU per request, from Redis", cpu("redis", "fastapiRedis"), "×", 6),
+      atMost("p99 over FastAPI + redis-py's, from memory", p99, "×", 0.33),
+      atLeast("requests/s over FastAPI + Feast SDK, from Redis", rate("redis", "fastapiFeast"), "×", 15),
+      atLeast("the same by CPU per request, over the SDK", cpu("redis", "fastapiFeast"), "×", 15),
+      atLeast("requests/s over feast serve's features, predictions from Redis", rate("redis", "feast"), "×", 15),
+      atLeast("the same by CPU per request, over feast serve", cpu("redis", "feast"), "×", 15),
+      atLeast("requests/s over feast serve's, 50 entities a request", rate("redis", "feast", LISTS), "×", 1),
+    ],
+    charts: {
+      "peers.svg": barChart({
+        title: "Requests a second, one server process on one core",
+        subtitle: "1 entity a request, 64 connections in a closed loop, same customers, model and Redis",
+        bars: PREDICTIONS.names.map((name) => ({
+          label: SHOWN[name],
+          value: spread(PREDICTIONS, name, "requestsPerSecond")!.median,
+          color: name === "memory" || name === "redis" ? 1 : 0,
+        })),
+      }),
+    },
+  };
+}
