@@ -26,7 +26,7 @@ export async function listModels(context: CommandContext): Promise<number> {
           }),
     );
     const headings = ["model", "version", "traffic", "state", "one run", ""];
-    answer(context, { models: listed.map(describeModel) }, table(headings, rows));
+    answer(context, { models: listed.map((model) => describeModel(model)) }, table(headings, rows));
     const failed = listed.some((model) => model.stable === undefined);
     await models.close();
     return failed ? EXIT.failed : EXIT.done;

@@ -8,6 +8,7 @@ import type { MaterializedViews } from "../features/materialized-view.ts";
 import { inspectRow } from "../features/row-inspection.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
 import { findModel } from "../models/alias.ts";
+import type { ServedModel } from "../models/lifecycle.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
 import { requireAdmin, requireAdminToken } from "./authorization.ts";
 import type { CanaryWatch } from "./canary-watch.ts";
@@ -52,6 +53,7 @@ export function createApp(options: AppOptions): Hono {
   const { adminToken, docsAssets, materialized, models, now, registry, schemas, store } = options;
   const app = new Hono();
   const admin = (c: Context, why: string) => requireAdmin(adminToken, c.req.header("authorization"), why);
+  const describe = (served: ServedModel) => describeModel(served, options.canaries.endedBecause(served));
   const routes: Readonly<Record<string, (c: Context) => Response | Promise<Response>>> = {
     "POST /predict": predictByFetch(options.predict, options.maxBodyBytes),
 
@@ -69,10 +71,10 @@ export function createApp(options: AppOptions): Hono {
       return json(await options.writeRows(c.req.param("view")!, body));
     },
 
-    "GET /models": () => json({ models: models.list().map(describeModel) }),
+    "GET /models": () => json({ models: models.list().map(describe) }),
     "GET /models/:name": (c) => {
       const served = findModel(models, c.req.param("name")!);
-      return json(describeModel(served), 200, { etag: servedEtag(served) });
+      return json(describe(served), 200, { etag: servedEtag(served) });
     },
     "POST /models/:name/versions": options.deploys.postVersion,
     "GET /models/:name/versions/:version": options.deploys.getVersion,

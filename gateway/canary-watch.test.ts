@@ -47,6 +47,8 @@ function watchOver(...outcomes: readonly (Error | "written")[]) {
     join: gateway.options.join,
     wait: async (ms) => void waits.push(ms),
   });
+  // As the first request of the canary does.
+  watch.sharing(served());
   return { watch, written, waits, refreshed: () => refreshed };
 }
 
@@ -91,8 +93,27 @@ describe("a canary whose guard says no", () => {
     const { watch, written, waits, refreshed } = watchOver(new HeadgateError("DEPLOY_CONFLICT", "Somebody was first."));
     watch.took(served(), true);
     await settled(1);
+    expect(told[0]).toMatchObject({ stored: false, problem: "Somebody was first." });
     expect([written, waits]).toEqual([[], []]);
     await expect.poll(refreshed, { interval: 1 }).toBe(1);
+  });
+
+  test("is ended once, whatever requests of the traffic before it still come to their end", async () => {
+    const { watch, written } = watchOver("written");
+    const before = { ...served(), trafficEtag: "before" };
+    watch.took(served(), true);
+    for (let straggler = 0; straggler < 3; straggler++) watch.took(before, true);
+    expect(watch.sharing(served())).toBeUndefined();
+    await settled(1);
+    expect(written).toHaveLength(1);
+  });
+
+  test("stays ended when the stable version or it is loaded anew under the same traffic", () => {
+    const { watch } = watchOver(AWAY);
+    watch.took(served(), true);
+    const { stable, canary } = served();
+    expect(watch.sharing({ ...served(), stable: { ...stable! } })).toBeUndefined();
+    expect(watch.sharing({ ...served(), canary: { ...canary!, model: { ...canary!.model } } })).toBeUndefined();
   });
 
   test("gets its share back with a new traffic file", () => {
@@ -106,8 +127,10 @@ test("without a guard nothing ends it", () => {
   const { watch } = watchOver("written");
   const unguarded = {
     ...served(),
+    trafficEtag: "unguarded",
     traffic: { ...served().traffic!, canary: { version: 2, percent: 5, guard: undefined } },
   };
+  watch.sharing(unguarded);
   for (let i = 0; i < 100; i++) watch.took(unguarded, true);
   expect(watch.sharing(unguarded)).toBeDefined();
 });
@@ -129,4 +152,5 @@ test("a canary of other join keys has no share, and why is told", () => {
   });
   expect(watch.sharing(served())).toBeUndefined();
   expect(watch.endedBecause(served())).toBe("it takes the join keys merchant_id, not customer_id");
+  expect(told).toEqual([expect.objectContaining({ version: 2, stored: false })]);
 });

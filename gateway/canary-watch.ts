@@ -26,7 +26,7 @@ export interface CanaryWatchOptions {
   readonly wait: (ms: number) => Promise<void>;
 }
 
-/** Published when the rule has ended a canary, and again once the traffic file says so too (or no longer names it). */
+/** Published when a canary has lost its share here, and again once the traffic file says so too. */
 export interface CanaryEndedEvent {
   readonly model: string;
   readonly version: number;
@@ -81,56 +81,84 @@ export class CanaryWatch {
 
   /** Told of each request of the canary, once its statistics have counted it. */
   took(served: ServedModel, failed: boolean): void {
-    const watched = this.#watch(served);
-    const reason = watched?.guard?.take(failed);
-    if (watched === undefined || reason === undefined || watched.endedBecause !== undefined) return;
-    watched.endedBecause = reason;
-    void this.#end(served, reason);
+    const watched = this.#watched.get(served.name);
+    // A request that began before the traffic changed says nothing of the canary there is now.
+    if (watched === undefined || watched.etag !== served.trafficEtag || watched.canary !== served.canary?.model) return;
+    const { guard } = watched;
+    if (guard === undefined || watched.endedBecause !== undefined) return;
+    const end = (reason: string | undefined) => {
+      if (reason === undefined || watched.endedBecause !== undefined) return;
+      watched.endedBecause = reason;
+      void this.#end(served, reason);
+    };
+    end(guard.take(failed));
+    // After this turn's answers: sorting takes a millisecond or two.
+    if (guard.isLookDue) setImmediate(() => end(guard.isLookDue ? guard.look() : undefined));
   }
 
   #watch(served: ServedModel): Watched | undefined {
     const { canary, name, stable, traffic, trafficEtag } = served;
-    if (canary === undefined || stable === undefined) return undefined;
+    if (canary === undefined || stable === undefined) {
+      // What it knew of would be kept in memory by it.
+      if (this.#watched.size > 0) this.#watched.delete(name);
+      return undefined;
+    }
     const known = this.#watched.get(name);
-    if (known?.etag === trafficEtag && known?.canary === canary.model && known.stable === stable) return known;
+    const isSameTraffic = known !== undefined && known.etag === trafficEtag;
+    if (isSameTraffic && known.canary === canary.model && known.stable === stable) return known;
     const [joined, base] = [this.#options.join(canary.model), this.#options.join(stable)];
     const guard = traffic?.canary?.guard;
+    const difference = requestDifference(base.reader.plan, joined.reader.plan);
     const watched: Watched = {
       etag: trafficEtag,
       canary: canary.model,
       stable,
       sharing: Object.freeze({ joined, percent: canary.percent }),
       guard: guard && new GuardWatch(guard, joined.statistics, base.statistics),
-      endedBecause: requestDifference(base.reader.plan, joined.reader.plan),
+      // A version that was loaded anew is no reason to try it again.
+      endedBecause: (isSameTraffic ? known.endedBecause : undefined) ?? difference,
     };
     this.#watched.set(name, watched);
+    if (difference !== undefined && !isSameTraffic) {
+      const problem = "it can't run beside the stable version";
+      tell({ model: name, version: canary.model.version, reason: difference, stored: false, problem });
+    }
     return watched;
   }
 
   /** Writes what has happened, as long as the traffic file still is the one that it happened under. */
   async #end({ name, traffic, trafficEtag }: ServedModel, reason: string): Promise<void> {
-    const { models, repository, wait } = this.#options;
+    const { repository, wait } = this.#options;
     const version = traffic!.canary!.version;
-    const tell = (stored: boolean, problem?: string) =>
-      ended.publish({ model: name, version, reason, stored, problem } satisfies CanaryEndedEvent);
+    const told = (stored: boolean, problem?: string) => tell({ model: name, version, reason, stored, problem });
     const without = formatTraffic({ ...traffic!, canary: undefined });
     for (let tries = 1; ; tries++) {
       try {
         await repository.putTraffic(name, without, trafficEtag);
       } catch (thrown) {
         const isOvertaken = thrown instanceof HeadgateError && thrown.code === "DEPLOY_CONFLICT";
+        if (isOvertaken || tries === 1 || tries === WRITE_TRIES) told(false, reasonOf(thrown));
         if (!isOvertaken) {
-          if (tries === 1 || tries === WRITE_TRIES) tell(false, reasonOf(thrown));
           if (tries === WRITE_TRIES) return;
           await wait(FIRST_WAIT_MS * 2 ** (tries - 1));
           continue;
         }
+        await this.#refresh(name);
+        return;
       }
-      tell(true);
-      await models.refresh(name).catch(() => {
-        // The gateway's own poll reads it in a moment.
-      });
+      told(true);
+      await this.#refresh(name);
       return;
     }
   }
+
+  async #refresh(name: string): Promise<void> {
+    await this.#options.models.refresh(name).catch(() => {
+      // The gateway's own poll reads it in a moment.
+    });
+  }
+}
+
+function tell(event: CanaryEndedEvent): void {
+  ended.publish(event);
 }

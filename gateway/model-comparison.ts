@@ -24,7 +24,7 @@ export interface ComparedVersion {
   readonly version: number;
   readonly role: VersionRole;
   readonly statistics: VersionStatistics;
-  /** Against the stable version; undefined for it and where one of the two has no scores. */
+  /** Of a canary or shadow against the stable version; undefined where one of the two has no scores. */
   readonly drift: ScoreDrift | undefined;
 }
 
@@ -36,14 +36,15 @@ export function compareVersions(
   served: ServedModel,
   join: (model: LoadedModel) => JoinedModel,
 ): readonly ComparedVersion[] {
-  const stable = served.stable && join(served.stable).statistics.scores.sorted();
+  const isCompared = served.canary !== undefined || served.shadows.length > 0;
+  const stable = served.stable && isCompared ? join(served.stable).statistics.scores.sorted() : undefined;
   const rank = (model: LoadedModel) => ROLES.indexOf(roleOf(served, model));
   const versions = [...served.ready.values()].sort((a, b) => rank(a) - rank(b) || a.version - b.version);
   return versions.map((model) => {
     const { statistics } = join(model);
     const role = roleOf(served, model);
-    const drift =
-      role === "stable" || stable === undefined ? undefined : scoreDrift(stable, statistics.scores.sorted());
+    const besides = role === "canary" || role === "shadow";
+    const drift = besides && stable !== undefined ? scoreDrift(stable, statistics.scores.sorted()) : undefined;
     return { version: model.version, role, statistics, drift };
   });
 }
@@ -84,6 +85,7 @@ function describeVersion({ version, role, statistics, drift }: ComparedVersion, 
     requests,
     failures,
     error_rate: requests === 0 ? null : failures / requests,
+    last_failure: statistics.lastFailure ?? null,
     entities,
     rejected,
     model_milliseconds: { p50: millisAt(0.5), p95: millisAt(0.95), p99: millisAt(0.99) },

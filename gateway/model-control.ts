@@ -7,8 +7,8 @@ import type { ServedModel } from "../models/lifecycle.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
 import { trafficJson } from "../models/traffic.ts";
 
-/** A model as JSON. */
-export function describeModel(model: ServedModel): JsonValue {
+/** A model as JSON; `endedBecause` is why its canary has no share although the traffic file says so. */
+export function describeModel(model: ServedModel, endedBecause?: string): JsonValue {
   const { canary, shadows, stable, traffic } = model;
   return {
     name: model.name,
@@ -16,7 +16,10 @@ export function describeModel(model: ServedModel): JsonValue {
     reason: model.reason ?? null,
     traffic: traffic === undefined ? null : (trafficJson(traffic) as unknown as JsonValue),
     stable: stable === undefined ? null : describeLoaded(stable),
-    canary: canary === undefined ? null : { version: canary.model.version, percent: canary.percent },
+    canary:
+      canary === undefined
+        ? null
+        : { version: canary.model.version, percent: canary.percent, ended_because: endedBecause ?? null },
     shadows: shadows.map(({ version }) => version),
     versions: model.versions.map(({ version, state, reason }) => ({ version, state, reason: reason ?? null })),
   };

@@ -4,9 +4,10 @@
  */
 
 import type { EntityKeys } from "../features/reader.ts";
-import { askedVersion, isInShare, stableVersion } from "../models/alias.ts";
+import { askedVersion, stableVersion } from "../models/alias.ts";
 import type { ServedModel } from "../models/lifecycle.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
+import { isInShare } from "../models/traffic.ts";
 import type { CanaryWatch } from "./canary-watch.ts";
 import type { JoinedModel } from "./joined-model.ts";
 
@@ -18,6 +19,8 @@ export interface RequestPart {
   readonly positions: readonly number[] | undefined;
   /** The version that answers when this one fails: a canary's failures are its own, not its entities'. */
   readonly fallback: JoinedModel | undefined;
+  /** A tester asked for the version: it is none of the model's traffic, and counted nowhere. */
+  readonly isAsked: boolean;
 }
 
 /** What decides the parts. */
@@ -37,10 +40,11 @@ export function partsOf(
   requestId: string,
   { canaries, join }: PartOptions,
 ): readonly RequestPart[] {
-  const stable = join(asked === undefined ? stableVersion(served) : askedVersion(served, asked));
+  const isAsked = asked !== undefined;
+  const stable = join(isAsked ? askedVersion(served, asked) : stableVersion(served));
   stable.checkEntities(entities);
-  const canary = asked === undefined && served.canary !== undefined ? canaries.sharing(served) : undefined;
-  if (canary === undefined) return [{ joined: stable, entities, positions: undefined, fallback: undefined }];
+  const canary = isAsked ? undefined : canaries.sharing(served);
+  if (canary === undefined) return [{ joined: stable, entities, positions: undefined, fallback: undefined, isAsked }];
   const isCanarys = entities.map((entity) =>
     isInShare(served.name, stable.entityKey(entity) || requestId, canary.percent),
   );
@@ -59,6 +63,7 @@ function partOf(
   fallback: JoinedModel | undefined,
 ): RequestPart {
   const positions = entities.flatMap((_, i) => (isCanarys[i] === wanted ? [i] : []));
-  if (positions.length === entities.length) return { joined, entities, positions: undefined, fallback };
-  return { joined, entities: positions.map((i) => entities[i]!), positions, fallback };
+  const isAsked = false;
+  if (positions.length === entities.length) return { joined, entities, positions: undefined, fallback, isAsked };
+  return { joined, entities: positions.map((i) => entities[i]!), positions, fallback, isAsked };
 }

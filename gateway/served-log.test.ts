@@ -13,7 +13,7 @@ import { array, bytes, float32, float64, int64, string, timestamp } from "../fea
 import { onDemandFeatureView } from "../features/on-demand-view.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import { requestSource } from "../features/source.ts";
-import type { PredictionEvent } from "./predict.ts";
+import type { PredictionEvent } from "./part-answer.ts";
 import {
   openServedLog,
   type ServedLog,

@@ -5,6 +5,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
+import { HeadgateError } from "../errors.ts";
 import type { FeatureVector } from "../features/feature-vector.ts";
 import type { EntityKeys } from "../features/reader.ts";
 import { bindContext } from "../features/request-context.ts";
@@ -14,8 +15,11 @@ import type { RunResult } from "../models/tensor.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import type { FedEntity } from "./missing-features.ts";
 
-/** Entities that may wait for shadows, of all models: some 10 MB at a hundred features each. */
+/** Entities that may wait for one shadow: some 10 MB at a hundred features each. More would only be shadowed later. */
 const MAX_PENDING_ENTITIES = 4_096;
+
+/** How long a request may wait for its shadow, ms: a swap or a shutdown waits for those that do. */
+const SHADOW_BUDGET_MS = 2_000;
 
 /** Entities that a version answered. */
 export interface AnsweredPart {
@@ -46,7 +50,7 @@ export interface ShadowOptions {
   readonly maxPendingEntities?: number;
 }
 
-/** Published for entities that were not shadowed because too many waited. */
+/** Published for entities that were not shadowed: too many waited, or their features could not be had. */
 export interface ShadowDroppedEvent {
   readonly model: string;
   readonly version: number;
@@ -58,24 +62,33 @@ const dropped = channel("headgate:shadow-dropped");
 /** Makes the following of shadows. */
 export function createShadows(options: ShadowOptions): FollowShadows {
   const { join, maxPendingEntities = MAX_PENDING_ENTITIES } = options;
-  let pendingEntities = 0;
+  /** Entities that wait, by the version that shadows: a slow one takes no room from others. */
+  const pending = new Map<LoadedModel, number>();
+  const drop = ({ name, version }: LoadedModel, entities: number) =>
+    dropped.publish({ model: name, version, entities } satisfies ShadowDroppedEvent);
+
   const follow = async (shadow: LoadedModel, part: AnsweredPart, request: AnsweredRequest): Promise<void> => {
+    const entities = part.entities.length;
     try {
-      await runShadow(join(shadow), part, request, options.clock);
+      if (!(await runShadow(join(shadow), part, request, options.clock))) drop(shadow, entities);
     } finally {
       shadow.leave();
-      pendingEntities -= part.entities.length;
+      const left = pending.get(shadow)! - entities;
+      if (left > 0) pending.set(shadow, left);
+      else pending.delete(shadow);
     }
   };
-  return ({ name, shadows }, request) => {
+
+  return ({ shadows }, request) => {
     for (const shadow of shadows) {
       for (const part of request.parts) {
         const entities = part.entities.length;
-        if (pendingEntities > 0 && pendingEntities + entities > maxPendingEntities) {
-          dropped.publish({ model: name, version: shadow.version, entities } satisfies ShadowDroppedEvent);
+        const waiting = pending.get(shadow) ?? 0;
+        if (waiting > 0 && waiting + entities > maxPendingEntities) {
+          drop(shadow, entities);
           continue;
         }
-        pendingEntities += entities;
+        pending.set(shadow, waiting + entities);
         shadow.enter();
         // After this turn's answers have been written to their sockets.
         setImmediate(() => void follow(shadow, part, request));
@@ -84,35 +97,45 @@ export function createShadows(options: ShadowOptions): FollowShadows {
   };
 }
 
-/** A shadow's failures are its statistics' and nobody else's: it never rejects. */
+/**
+ * Runs a shadow over a part; false when it had too much to do. What goes wrong in the model is its statistics' and nobody
+ * else's, and what goes wrong in the store is not the version's: it never rejects.
+ */
 async function runShadow(
   joined: JoinedModel,
   part: AnsweredPart,
   request: AnsweredRequest,
   clock: () => number,
-): Promise<void> {
+): Promise<boolean> {
   const { statistics } = joined;
+  const vectors = await shadowVectors(joined, part, request).catch(() => undefined);
+  if (vectors === undefined) return false;
   try {
-    const vectors = readsAlike(joined, part.joined)
-      ? part.vectors
-      : await joined.reader.read(part.entities, bindContext(joined.reader.plan, request.context), request.nowMs);
     const fed = vectors.map(joined.feedEntity);
     const rows = fed.flatMap(({ row }) => (row === undefined ? [] : [row]));
     const startMs = clock();
-    const { result, offset } = rows.length === 0 ? NOTHING_RAN : await joined.model.predict(rows);
+    const { result, offset } = rows.length === 0 ? NOTHING_RAN : await joined.model.predict(rows, SHADOW_BUDGET_MS);
     statistics.answered(result.outputs, offset, rows.length, fed.length - rows.length, clock() - startMs);
     pairScores(joined, fed, result.outputs, offset, part);
-  } catch {
-    statistics.failed();
+  } catch (thrown) {
+    if (thrown instanceof HeadgateError && thrown.code === "OVERLOADED") return false;
+    statistics.failed(thrown);
   }
+  return true;
+}
+
+/** What was read for the answer, where the shadow reads the same; else its own. */
+async function shadowVectors(
+  { model, reader }: JoinedModel,
+  { entities, joined, vectors }: AnsweredPart,
+  { context, nowMs }: AnsweredRequest,
+): Promise<readonly FeatureVector[]> {
+  const [mine, its] = [model.manifest, joined.model.manifest];
+  if (mine.service === its.service && mine.maxAgeMs === its.maxAgeMs) return vectors;
+  return reader.read(entities, bindContext(reader.plan, context), nowMs);
 }
 
 const NOTHING_RAN = Object.freeze({ result: { outputs: [] }, offset: 0 });
-
-function readsAlike(a: JoinedModel, b: JoinedModel): boolean {
-  const [mine, its] = [a.model.manifest, b.model.manifest];
-  return mine.service === its.service && mine.maxAgeMs === its.maxAgeMs;
-}
 
 /** Lays the shadow's scores beside those that were answered, for the entities that neither version rejected. */
 function pairScores(

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { bucketOf, type Traffic } from "../models/traffic.ts";
+import { CanaryWatch } from "./canary-watch.ts";
 import { type ChurnGateway, EXPECTED, openChurnGateway, problemOf } from "./fixtures/churn-gateway.ts";
 import { churnVersions, putTraffic } from "./fixtures/churn-versions.ts";
 
@@ -103,6 +104,25 @@ describe("a canary", () => {
     await eventually(async () => JSON.parse(await readFile(file, "utf8")).canary === undefined);
     await eventually(async () => (await comparison(gateway)).canary_ended_because === null);
     expect((await comparison(gateway)).traffic).toEqual({ stable: 1 });
+  });
+
+  test("that hangs until the deadline is a failure to its guard, too", async () => {
+    const guard = { requests: 20, errorRate: 0.01, latencyRatio: undefined, psi: undefined };
+    const gateway = await gatewayOf({ canary: canary(2, 100, guard) });
+    const { join: joinModel, models } = gateway.options;
+    const hung = joinModel(models.get("churn")!.canary!.model);
+    const hanging = {
+      ...hung,
+      model: { ...hung.model, placement: "workers" as const, predict: () => new Promise<never>(() => {}) },
+    };
+    const joinHung: typeof joinModel = (model) => (model.version === 2 ? hanging : joinModel(model));
+    const repository = { putTraffic: async () => "etag" };
+    const canaries = new CanaryWatch({ repository, models, join: joinHung, wait: async () => {} });
+    const asked = { model: "churn", entities: { customer_id: 1 } };
+    const response = await gateway.predict(asked, { "x-deadline-ms": "20" }, { join: joinHung, canaries });
+    expect(await problemOf(response)).toMatchObject({ status: 504, code: "DEADLINE_EXCEEDED" });
+    expect(canaries.endedBecause(models.get("churn")!)).toMatch(/requests failed.*the last: The 20 ms budget passed/);
+    expect((await gateway.predict(asked, {}, { join: joinHung, canaries })).status).toBe(200);
   });
 
   test("is not ended in a traffic file that somebody else has changed meanwhile", async () => {

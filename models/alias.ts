@@ -1,13 +1,11 @@
 /**
- * Which version of a model answers: the stable one, the canary for the entities in its share, or the one that a tester
- * asks for. An entity's share is decided by its key alone, so that it keeps its version from request to request and
- * from gateway to gateway.
+ * A model by its name and a version by what is asked: the stable one, or the one that a tester wants. The canary's share is
+ * traffic.ts's.
  */
 
 import { excerpt, HeadgateError } from "../errors.ts";
 import type { Models, ServedModel } from "./lifecycle.ts";
 import type { LoadedModel } from "./loaded-model.ts";
-import { BUCKETS, bucketOf } from "./traffic.ts";
 
 /** The model by name. Throws MODEL_NOT_FOUND naming the models there are. */
 export function findModel(models: Models, name: string): ServedModel {
@@ -16,7 +14,7 @@ export function findModel(models: Models, name: string): ServedModel {
   const names = models.list().map((known) => `"${known.name}"`);
   throw new HeadgateError(
     "MODEL_NOT_FOUND",
-    `There is no model ${JSON.stringify(excerpt(name))}; there is ${names.join(", ")}.`,
+    `There is no model ${JSON.stringify(excerpt(name))}; there is ${names.join(", ") || "none; deploy one with headgate models deploy"}.`,
   );
 }
 
@@ -38,9 +36,4 @@ export function askedVersion(model: ServedModel, version: string): LoadedModel {
     "VERSION_NOT_FOUND",
     `Version ${JSON.stringify(excerpt(version))} of model "${model.name}" is not ready; ready are ${ready.join(", ") || "none"}.`,
   );
-}
-
-/** Whether the canary's share holds the entity with this canonical key, or the request with this id where there is none. */
-export function isInShare(model: string, key: string, percent: number): boolean {
-  return bucketOf(model, key) < percent * (BUCKETS / 100);
 }

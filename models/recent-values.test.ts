@@ -6,7 +6,6 @@ test("a ring keeps the latest values and no others", () => {
   for (const score of [5, Number.NaN, 1, Number.POSITIVE_INFINITY, 4, 2]) scores.record(score);
   expect([...scores.sorted()]).toEqual([1, 2, 4]);
   expect([...scores.sorted(2)]).toEqual([2, 4]);
-  expect(scores.recorded).toBe(4);
   expect([...new RecentValues(3).sorted()]).toEqual([]);
 });
 

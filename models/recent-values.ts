@@ -21,11 +21,6 @@ export class RecentValues {
     if (Number.isFinite(value)) this.#ring[this.#recorded++ % this.#ring.length] = value;
   }
 
-  /** Values recorded in all. */
-  get recorded(): number {
-    return this.#recorded;
-  }
-
   /** The latest `count` of the values that are kept, ascending; all of them unless given. */
   sorted(count = this.#ring.length): Float64Array {
     const kept = Math.min(this.#recorded, this.#ring.length, count);

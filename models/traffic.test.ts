@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BUCKETS, bucketOf, formatTraffic, parseTraffic, versionOf } from "./traffic.ts";
+import { bucketOf, formatTraffic, isInShare, parseTraffic } from "./traffic.ts";
 
 const parse = (text: string) => parseTraffic(text, "churn/traffic.json");
-const split = (percent: number) => parse(JSON.stringify({ stable: 3, canary: { version: 4, percent } }));
 
 describe("a traffic file", () => {
   test("says which version is stable, the canary's share and the shadows, and can be written back", () => {
@@ -53,29 +52,30 @@ describe("an entity's bucket", () => {
   });
 
   test("counting keys fill the buckets evenly: a canary of 1, 10 or 50 percent gets that share", () => {
-    const buckets = Array.from({ length: 100_000 }, (_, id) => bucketOf("churn", `customer_id=${id}`));
+    const keys = Array.from({ length: 100_000 }, (_, id) => `customer_id=${id}`);
     for (const percent of [1, 10, 50]) {
-      const share = buckets.filter((bucket) => versionOf(split(percent), bucket) === 4).length / buckets.length;
+      const share = keys.filter((key) => isInShare("churn", key, percent)).length / keys.length;
       expect(Math.abs(share - percent / 100)).toBeLessThan(0.005);
     }
-    expect(Math.max(...buckets)).toBeLessThan(BUCKETS);
+    expect(Math.max(...keys.map((key) => bucketOf("churn", key)))).toBe(9_999);
+  });
+
+  test("a share holds as many of the 10,000 buckets as its percentage says, to the last", () => {
+    const keyOf = new Map<number, string>();
+    for (let id = 0; keyOf.size < 10_000; id++) keyOf.set(bucketOf("churn", `k=${id}`), `k=${id}`);
+    for (const percent of [0, 0.01, 0.07, 1.1, 33.33, 99.99, 100]) {
+      const held = [...keyOf.values()].filter((key) => isInShare("churn", key, percent));
+      expect(held).toHaveLength(Math.round(percent * 100));
+    }
   });
 
   test("raising the percentage moves entities to the canary and none away from it", () => {
-    const percent = fc.integer({ min: 0, max: BUCKETS }).map((hundredths) => hundredths / 100);
+    const percent = fc.integer({ min: 0, max: 10_000 }).map((hundredths) => hundredths / 100);
     fc.assert(
       fc.property(fc.string(), percent, percent, (key, a, b) => {
-        const bucket = bucketOf("churn", key);
-        const [low, high] = [split(Math.min(a, b)), split(Math.max(a, b))];
-        return versionOf(low, bucket) !== 4 || versionOf(high, bucket) === 4;
+        const [low, high] = [isInShare("churn", key, Math.min(a, b)), isInShare("churn", key, Math.max(a, b))];
+        return !low || high;
       }),
     );
-  });
-
-  test("0 percent is nobody and 100 everybody", () => {
-    for (const bucket of [0, BUCKETS - 1]) {
-      expect(versionOf(split(0), bucket)).toBe(3);
-      expect(versionOf(split(100), bucket)).toBe(4);
-    }
   });
 });

@@ -42,7 +42,7 @@ export interface CanaryGuard {
 }
 
 /** Buckets an entity can fall into: a percentage has two decimals. */
-export const BUCKETS = 10_000;
+const BUCKETS = 10_000;
 
 /** The most versions that may shadow at once: each costs a run of its own. */
 const SHADOWS_MAX = 4;
@@ -114,9 +114,9 @@ export function bucketOf(model: string, key: string): number {
   return avalanche(fnv1a(Math.imul(fnv1a(FNV_OFFSET, model), FNV_PRIME), key)) % BUCKETS;
 }
 
-/** The version that answers for a bucket. */
-export function versionOf({ stable, canary }: Traffic, bucket: number): number {
-  return canary !== undefined && bucket < canary.percent * (BUCKETS / 100) ? canary.version : stable;
+/** Whether the canary's share holds the entity with this canonical key, or the request with this id where there is none. */
+export function isInShare(model: string, key: string, percent: number): boolean {
+  return bucketOf(model, key) < Math.round(percent * (BUCKETS / 100));
 }
 
 const FNV_OFFSET = 0x811c9dc5;

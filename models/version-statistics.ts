@@ -3,6 +3,7 @@
  * request adds to it in a few array writes, so it is always kept; sorting and comparing are for whoever asks.
  */
 
+import { reasonOf } from "../errors.ts";
 import { RecentValues } from "./recent-values.ts";
 import type { ScoreOf } from "./score.ts";
 import type { RunResult } from "./tensor.ts";
@@ -19,6 +20,7 @@ export class VersionStatistics {
   #failures = 0;
   #entities = 0;
   #rejected = 0;
+  #lastFailure: string | undefined;
 
   constructor(scoreOf: ScoreOf) {
     this.scoreOf = scoreOf;
@@ -44,6 +46,11 @@ export class VersionStatistics {
     return this.#rejected;
   }
 
+  /** Why the last request failed that did; undefined while none has. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
+  }
+
   /** Counts a request that was answered: `rows` rows of the outputs from `firstRow` on, and the entities rejected. */
   answered(outputs: RunResult["outputs"], firstRow: number, rows: number, rejected: number, modelMs: number): void {
     this.#requests++;
@@ -59,9 +66,10 @@ export class VersionStatistics {
     this.differences.record(Math.abs(difference));
   }
 
-  /** Counts a request that failed. */
-  failed(): void {
+  /** Counts a request that failed with what was thrown. */
+  failed(thrown: unknown): void {
     this.#requests++;
     this.#failures++;
+    this.#lastFailure = reasonOf(thrown);
   }
 }

@@ -23,7 +23,7 @@ export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonl
   });
   const dropped = new Counter({
     name: "headgate_shadow_dropped_entities_total",
-    help: "Entities that were not shadowed because too many waited.",
+    help: "Entities that were not shadowed: too many waited, or their features could not be had.",
     labelNames: ["model", "version"],
     registers,
   });
@@ -32,9 +32,9 @@ export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonl
     on<CanaryEndedEvent>("headgate:canary-ended", ({ model, version, reason, stored, problem }) => {
       const canary = `${model} ${version} ${reason}`;
       if (!counted.has(canary)) ended.inc({ model, version });
-      counted.clear();
-      if (!stored) counted.add(canary);
-      const where = stored ? "" : " in this gateway only, for the traffic file can't be written";
+      if (stored) counted.delete(canary);
+      else counted.add(canary);
+      const where = stored ? "" : " in this gateway only";
       log(stored ? "warn" : "error", `model ${model}: canary ${version} is ended${where}`, { reason, problem });
     }),
     on<ShadowDroppedEvent>("headgate:shadow-dropped", ({ model, version, entities }) =>
@@ -43,82 +43,59 @@ export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonl
   ];
 }
 
-/** Shows the loaded versions; `read` is asked at every scrape. */
+/** Shows the loaded versions; `read` is asked once at every scrape, for comparing scores takes milliseconds. */
 export function watchModelVersions(metrics: MetricsRegistry, read: () => readonly ComparedModel[]): void {
-  const gauge = versionGauges(metrics, read);
-  gauge(
-    {
-      name: "headgate_model_version_requests",
-      help: "Requests that a version took since it was loaded.",
-      labelNames: ["model", "version", "role"],
-    },
-    (version) => {
-      return version.statistics.requests;
-    },
-  );
-  gauge(
-    {
-      name: "headgate_model_version_failures",
-      help: "Requests that failed because of the version since it was loaded.",
-      labelNames: ["model", "version", "role"],
-    },
-    (version) => {
-      return version.statistics.failures;
-    },
-  );
-  gauge(
-    {
-      name: "headgate_model_version_p95_seconds",
-      help: "Time for the model, 95th percentile of its latest requests.",
-      labelNames: ["model", "version", "role"],
-    },
-    (version) => {
-      const p95Ms = version.statistics.modelMs.quantile(0.95);
-      return p95Ms === undefined ? undefined : p95Ms / 1_000;
-    },
-  );
-  gauge(
-    {
-      name: "headgate_model_version_score_psi",
-      help: "Stability index of the latest scores against the stable version's.",
-      labelNames: ["model", "version", "role"],
-    },
-    (version) => {
-      return version.drift?.psi;
-    },
-  );
-  gauge(
-    {
-      name: "headgate_model_version_score_ks",
-      help: "Kolmogorov–Smirnov distance of the latest scores from the stable version's.",
-      labelNames: ["model", "version", "role"],
-    },
-    (version) => {
-      return version.drift?.ksStatistic;
-    },
-  );
-}
-
-type MeasuredGauge = (
-  about: { readonly name: string; readonly help: string; readonly labelNames: string[] },
-  measure: (version: ComparedVersion) => number | undefined,
-) => Gauge;
-
-/** Makes gauges of something that is measured of every version at a scrape. */
-function versionGauges(metrics: MetricsRegistry, read: () => readonly ComparedModel[]): MeasuredGauge {
   const registers = [metrics];
-  return (about, measure) =>
-    new Gauge({
-      ...about,
-      registers,
-      collect() {
-        this.reset();
-        for (const { model, versions } of read()) {
-          for (const version of versions) {
-            const value = measure(version);
-            if (value !== undefined) this.set({ model, version: version.version, role: version.role }, value);
+  const requests = new Gauge({
+    name: "headgate_model_version_requests",
+    help: "Requests that a version took since it was loaded.",
+    labelNames: ["model", "version", "role"],
+    registers,
+    // The registry asks the gauges in the order of their making, so the first fills them all.
+    collect: () => {
+      for (const { gauge } of gauges) gauge.reset();
+      for (const { model, versions } of read()) {
+        for (const compared of versions) {
+          const labels = { model, version: compared.version, role: compared.role };
+          for (const { gauge, measure } of gauges) {
+            const value = measure(compared);
+            if (value !== undefined) gauge.set(labels, value);
           }
         }
-      },
-    });
+      }
+    },
+  });
+  const failures = new Gauge({
+    name: "headgate_model_version_failures",
+    help: "Requests that failed because of the version since it was loaded.",
+    labelNames: ["model", "version", "role"],
+    registers,
+  });
+  const p95 = new Gauge({
+    name: "headgate_model_version_p95_seconds",
+    help: "Time for the model, 95th percentile of its latest requests.",
+    labelNames: ["model", "version", "role"],
+    registers,
+  });
+  const psi = new Gauge({
+    name: "headgate_model_version_score_psi",
+    help: "Stability index of a canary's or shadow's latest scores against the stable version's.",
+    labelNames: ["model", "version", "role"],
+    registers,
+  });
+  const ks = new Gauge({
+    name: "headgate_model_version_score_ks",
+    help: "Kolmogorov–Smirnov distance of a canary's or shadow's latest scores from the stable version's.",
+    labelNames: ["model", "version", "role"],
+    registers,
+  });
+  const gauges: readonly { gauge: Gauge; measure: (version: ComparedVersion) => number | undefined }[] = [
+    { gauge: requests, measure: ({ statistics }) => statistics.requests },
+    { gauge: failures, measure: ({ statistics }) => statistics.failures },
+    { gauge: p95, measure: ({ statistics }) => secondsOf(statistics.modelMs.quantile(0.95)) },
+    { gauge: psi, measure: ({ drift }) => drift?.psi },
+    { gauge: ks, measure: ({ drift }) => drift?.ksStatistic },
+  ];
 }
+
+const secondsOf = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);

@@ -4,7 +4,7 @@ import { Counter, type Registry as MetricsRegistry } from "prom-client";
 import { HeadgateError } from "../errors.ts";
 import { STATUS_NAMES } from "../features/feature-status.ts";
 import type { JoinedModel } from "../gateway/joined-model.ts";
-import type { PredictionEvent } from "../gateway/predict.ts";
+import type { PredictionEvent } from "../gateway/part-answer.ts";
 import { LATENCY_BUCKETS, type Listener, memoized, on } from "./listener.ts";
 import { registerCounter, registerHistogram } from "./metric-series.ts";
 
