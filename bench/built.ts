@@ -16,3 +16,8 @@ export const { ROW_ORDER_MAX_BYTES, readEventTimestampUs, writeRowOrder } =
 export const { float32, int64 } = await from<typeof import("../features/field.ts")>("features/field");
 /** See the source that it is typed by. */
 export const { openLmdbStore } = await from<typeof import("../features/store/lmdb.ts")>("features/store/lmdb");
+/** See the source that it is typed by. */
+export const { parseSuite } = await from<typeof import("../batch/expectations/suite.ts")>("batch/expectations/suite");
+/** See the source that it is typed by. */
+export const { startSuite } =
+  await from<typeof import("../batch/expectations/suite-run.ts")>("batch/expectations/suite-run");

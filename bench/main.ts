@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Arrivals } from "./arrivals.ts";
 import { keepResult } from "./baseline-file.ts";
+import { benchExpectations } from "./expectations.ts";
 import { benchHitRatio } from "./hit-ratio.ts";
 import { benchIngest } from "./ingest.ts";
 import { describeMachine, type Machine } from "./machine.ts";
@@ -23,7 +24,7 @@ import { benchStart } from "./start.ts";
 import { benchStore } from "./store.ts";
 
 const USAGE = `usage: npm run bench -- [bench …] [options]
-  benches: predict open-loop models materialize parity ingest start store hit-ratio, all by default, and peers, only when named:
+  benches: predict open-loop models materialize parity expectations ingest start store hit-ratio, all by default, and peers, only when named:
   it installs Python packages, outside of the checkout
   --json          print one object for machines
   --strict        exit 1 when a bar is not met
@@ -61,6 +62,7 @@ async function main(): Promise<number> {
     models: () => benchModels(timed),
     materialize: () => benchMaterialize({ tell }),
     parity: () => benchParity({ tell }),
+    expectations: () => benchExpectations({ tell }),
     ingest: () => benchIngest({ backlog: Number(values.backlog), rounds: Number(values.rounds), tell }),
     start: () => benchStart({ tell }),
     store: () => benchStore({ rounds: Number(values.rounds), tell }),

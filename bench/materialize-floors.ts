@@ -19,8 +19,15 @@ const WRITE_ROWS = 16_384;
 /** Rows that a load sorts before it writes them. */
 const SORTED_ROWS = 131_072;
 
+/** Told of a column's values of a row group, from `rowStart` on; it may be several times a column. */
+export type OnColumn = (column: string, values: ArrayLike<unknown>, rowStart: number) => void;
+
 /** Rows a second that hyparquet decodes of a file, all columns, one row group after another. */
-export async function decodeRate(path: string): Promise<number> {
+export async function decodeRate(
+  path: string,
+  onColumn: OnColumn = () => {},
+  onRowGroup: (rows: number) => void = () => {},
+): Promise<number> {
   const handle = await open(path, "r");
   try {
     const { size: byteLength } = await handle.stat();
@@ -35,7 +42,11 @@ export async function decodeRate(path: string): Promise<number> {
     let rowStart = 0;
     for (const { num_rows } of metadata.row_groups) {
       const rowEnd = rowStart + Number(num_rows);
-      await parquetRead({ file, metadata, compressors, rowStart, rowEnd, onChunk: () => {} });
+      await parquetRead({
+        ...{ file, metadata, compressors, rowStart, rowEnd },
+        onChunk: ({ columnName, columnData, rowStart: chunkStart }) => onColumn(columnName, columnData, chunkStart),
+      });
+      onRowGroup(rowEnd - rowStart);
       rowStart = rowEnd;
     }
     return (rowStart * 1_000) / (performance.now() - startMs);
