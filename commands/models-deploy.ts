@@ -65,6 +65,7 @@ function outcome(model: string, version: number, stored: boolean, promoted: Chan
   if (!stored) return `Version ${version} of ${model} would be stored; nothing was.`;
   if (promoted !== undefined)
     return `Version ${version} of ${model} is stored. ${trafficText(model, promoted.traffic)}`;
+  if (version === 1) return `Version 1 of ${model} is stored, and as its first answers all of its requests.`;
   return [
     `Version ${version} of ${model} is stored and gets no requests yet. Next, one of`,
     "",

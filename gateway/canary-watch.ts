@@ -36,6 +36,12 @@ export interface CanaryEndedEvent {
   readonly problem: string | undefined;
 }
 
+/** A canary that its guard has ended. */
+export interface EndedCanary {
+  readonly version: number;
+  readonly reason: string;
+}
+
 /** A canary that has its share. */
 export interface SharingCanary {
   readonly joined: JoinedModel;
@@ -63,6 +69,7 @@ interface Watched {
 export class CanaryWatch {
   readonly #options: CanaryWatchOptions;
   readonly #watched = new Map<string, Watched>();
+  readonly #ended = new Map<string, EndedCanary>();
 
   constructor(options: CanaryWatchOptions) {
     this.#options = options;
@@ -79,6 +86,11 @@ export class CanaryWatch {
     return this.#watch(served)?.endedBecause;
   }
 
+  /** The last canary of a model that was ended here, also when the traffic file names it no more. */
+  lastEnded(model: string): EndedCanary | undefined {
+    return this.#ended.get(model);
+  }
+
   /** Told of each request of the canary, once its statistics have counted it. */
   took(served: ServedModel, failed: boolean): void {
     const watched = this.#watched.get(served.name);
@@ -89,6 +101,7 @@ export class CanaryWatch {
     const end = (reason: string | undefined) => {
       if (reason === undefined || watched.endedBecause !== undefined) return;
       watched.endedBecause = reason;
+      this.#ended.set(served.name, Object.freeze({ version: watched.canary.version, reason }));
       void this.#end(served, reason);
     };
     end(guard.take(failed));

@@ -59,9 +59,10 @@ function roleOf(served: ServedModel, model: LoadedModel): VersionRole {
 export function describeComparison(
   served: ServedModel,
   join: (model: LoadedModel) => JoinedModel,
-  canaries: Pick<CanaryWatch, "endedBecause">,
+  canaries: Pick<CanaryWatch, "endedBecause" | "lastEnded">,
 ): JsonValue {
   const versions = compareVersions(served, join);
+  const ended = canaries.lastEnded(served.name);
   const edges = sharedEdges(
     versions.map(({ statistics }) => statistics.scores.sorted()),
     BINS,
@@ -70,6 +71,7 @@ export function describeComparison(
     model: served.name,
     traffic: served.traffic === undefined ? null : (trafficJson(served.traffic) as unknown as JsonValue),
     canary_ended_because: canaries.endedBecause(served) ?? null,
+    last_ended_canary: ended === undefined ? null : { version: ended.version, reason: ended.reason },
     versions: versions.map((version) => describeVersion(version, edges)),
   };
 }

@@ -107,7 +107,7 @@ export const TRAFFIC: JsonObject = {
       additionalProperties: false,
       properties: {
         version: VERSION_SCHEMA,
-        percent: { type: "number", minimum: 0, maximum: 100, multipleOf: 0.01 },
+        percent: { type: "number", minimum: 0, maximum: 100, description: "In steps of 0.01." },
         guard: {
           type: "object",
           description: "Ends the canary over any bound in its last requests.",

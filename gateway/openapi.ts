@@ -125,7 +125,7 @@ function predictOperation(): JsonObject {
     parameters: [
       parameter("x-request-id", "header", "Honoured and echoed.", "b3f1"),
       parameter("x-deadline-ms", "header", "The budget for this answer, ms.", "1000"),
-      parameter("x-headgate-version", "header", "For testers: the version that is to answer, if it is ready.", "4"),
+      parameter("x-headgate-version", "header", "For testers: the version that is to answer, if it is ready."),
     ],
     requestBody: {
       required: true,
@@ -197,8 +197,10 @@ function operation(summary: string, tag: string, more: JsonObject): JsonObject {
   return { summary, tags: [tag], ...more, responses };
 }
 
-function parameter(name: string, place: string, description: string, example: JsonValue): JsonObject {
-  return { name, in: place, description, example, required: place === "path", schema: { type: "string" } };
+/** An example is what the page fills in, and sends unless it is taken out: only what any request may carry has one. */
+function parameter(name: string, place: string, description: string, example?: JsonValue): JsonObject {
+  const about = { name, in: place, description, required: place === "path", schema: { type: "string" } };
+  return example === undefined ? about : { ...about, example };
 }
 
 /** One response per status, telling the codes that come with it. */

@@ -47,6 +47,7 @@ async function comparison(gateway: ChurnGateway): Promise<Comparison> {
 interface Comparison {
   readonly traffic: unknown;
   readonly canary_ended_because: string | null;
+  readonly last_ended_canary: { readonly version: number; readonly reason: string } | null;
   readonly versions: readonly {
     readonly version: number;
     readonly role: string;
@@ -103,7 +104,12 @@ describe("a canary", () => {
     const file = join(gateway.repository, "churn", "traffic.json");
     await eventually(async () => JSON.parse(await readFile(file, "utf8")).canary === undefined);
     await eventually(async () => (await comparison(gateway)).canary_ended_because === null);
-    expect((await comparison(gateway)).traffic).toEqual({ stable: 1 });
+    const then = await comparison(gateway);
+    expect(then.traffic).toEqual({ stable: 1 });
+    expect(then.last_ended_canary).toEqual({
+      version: 3,
+      reason: expect.stringMatching(/^3 of its latest 3 requests failed/),
+    });
   });
 
   test("that hangs until the deadline is a failure to its guard, too", async () => {

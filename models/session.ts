@@ -51,8 +51,8 @@ const OPTIONS: InferenceSession.SessionOptions = {
   executionProviders: ["cpu"],
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
-  // Errors only: tree models print a warning line at every run otherwise.
-  logSeverityLevel: 3,
+  // Nothing that is not fatal: tree models print a warning line at every run, and what fails is thrown as well as printed.
+  logSeverityLevel: 4,
   // Each session would keep an arena and plans for every batch size it has seen; swaps would add up to megabytes.
   enableCpuMemArena: false,
   enableMemPattern: false,

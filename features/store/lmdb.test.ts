@@ -86,7 +86,8 @@ describe("several processes on one folder", () => {
     const last = (rounds * 3 - 1) * WRITERS + WRITERS - 1;
     for (const key of SHARED_KEYS) expect(await readBytes(store, key)).toEqual(sharedRow(key, last).bytes);
     await store.close();
-  });
+    // Three processes and a disk that is synced 900 times.
+  }, 90_000);
 
   it("read what another has written as soon as it says so, however long they have been open", async () => {
     const folder = newDirectory();

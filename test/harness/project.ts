@@ -32,6 +32,15 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+/** Signals all processes of a group; one that ended in this moment needs none. */
+function signalGroup(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
+  }
+}
+
 /** A copy of the churn example as it is committed, with this checkout's packages. */
 export function copyExample(): string {
   const project = temporaryFolder();
@@ -68,7 +77,7 @@ export function start(command: readonly string[], cwd: string, environment: Envi
   const env = { ...Object.fromEntries(inherited), ...environment };
   const child = spawn(command[0]!, command.slice(1), { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   // A group of its own: `npm start` is a shell that does not hand signals on.
-  const signal = (name: NodeJS.Signals) => process.kill(-child.pid!, name);
+  const signal = (name: NodeJS.Signals) => signalGroup(child.pid!, name);
   running.add(signal);
   let stdout = "";
   let stderr = "";

@@ -112,7 +112,7 @@ test("versions that are put there are swapped in, and no request fails", async (
 test("traffic files move entities, and an entity keeps its version", async () => {
   const clients = load("churn");
   putTraffic({ stable: 3, canary: { version: 5, percent: 50 }, shadow: [7] });
-  await until(async () => (await described("churn")).canary, { version: 5, percent: 50 });
+  await until(async () => (await described("churn")).canary, { version: 5, percent: 50, ended_because: null });
   await until(async () => (await described("churn")).shadows, [7]);
   const share = async () => Promise.all(customers.slice(0, 200).map((customer) => predict("churn", customer)));
   const versions = (await share()).map(({ version }) => version);
