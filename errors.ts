@@ -29,7 +29,7 @@ export const ERRORS = Object.freeze({
   METHOD_NOT_ALLOWED: kind(405, false, "The route does not take this method."),
   BODY_TOO_LARGE: kind(413, false, "The request body is larger than the gateway takes."),
   TOO_MANY_ENTITIES: kind(413, false, "One request names more entities than the gateway takes."),
-  UNSUPPORTED_MEDIA_TYPE: kind(415, false, "The request body must be sent as application/json in UTF-8."),
+  UNSUPPORTED_MEDIA_TYPE: kind(415, false, "The request body is not of a type that the route takes."),
   REQUEST_INVALID: kind(422, false, "The request has the wrong shape."),
   ENTITY_KEY_INVALID: kind(422, false, "A join key is missing, unknown or of the wrong type."),
   CONTEXT_INVALID: kind(422, false, "A request feature is missing, unknown or of the wrong type."),
@@ -70,6 +70,7 @@ export const ERRORS = Object.freeze({
   SUITE_INVALID: kind(422, false, "A suite of expectations is wrong."),
   EXPECTATIONS_FAILED: kind(422, false, "The rows to load are not what the view's suite expects."),
   PARITY_FAILED: kind(422, false, "What the online store serves is not what the files say."),
+  SPILL_FAILED: kind(503, false, "A temporary file can't be written or read."),
   // Streaming.
   STREAM_UNREACHABLE: kind(503, true, "Kafka or the schema registry does not answer."),
   STREAM_DENIED: kind(403, false, "Kafka or the schema registry refuses access."),

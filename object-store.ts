@@ -39,6 +39,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore {
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) =>
       (await storeOf(path)).put(path, bytes, condition),
     delete: async (path: string) => (await storeOf(path)).delete(path),
+    removeLeftovers: async (folder: string) => (await storeOf(folder)).removeLeftovers(folder),
     close: async () => (await s3)?.close(),
   });
 }

@@ -26,7 +26,9 @@ test("rows that are not what is critical of the suite stop the view before any i
   expectScores(20, "critical");
   const report = await project.runView({ range: ALL });
   expect(report).toMatchObject({ status: "failed", rows_written: 0, error: { code: "EXPECTATIONS_FAILED" } });
-  expect(report.error!.detail).toContain('Suite "score rows" is not met: expect_column_values_to_be_between of score.');
+  expect(report.error!.detail).toContain(
+    'Suite "score rows" is not met: expect_column_values_to_be_between of score (',
+  );
   expect(await project.stored()).toEqual({});
   expect((await readCheckpoint(project.store.control, "scores")).checkpoint).toBeUndefined();
 
@@ -37,7 +39,9 @@ test("rows that are not what is critical of the suite stop the view before any i
 test("what is not critical is a warning", async () => {
   project.write("data/a.parquet", snapshot(1, 30));
   expectScores(20, "warning");
-  const warnings = ['Suite "score rows": 1 of 1 expectations are not met, none of them critical.'];
+  const warnings = [
+    'Suite "score rows": 1 of 1 expectations are not met, none of them critical; the first is expect_column_values_to_be_between of score (10 of 30 rows, such as 20.100000381469727).',
+  ];
   expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", rows_written: 30, warnings });
 });
 
@@ -52,6 +56,21 @@ test("the suite sees every row of the interval, in files and ranges, superseded 
   expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", files: 1 });
   expectScores(100, "critical", [rowCount(1)]);
   expect(await project.runView({ range: ALL })).toMatchObject({ status: "done", files: 0 });
+});
+
+test("a new file without a row is a batch of no rows", async () => {
+  project.write("data/a.parquet", []);
+  expectScores(20, "critical", [rowCount(3)]);
+  const report = await project.runView({ range: ALL });
+  expect(report).toMatchObject({ status: "failed", error: { code: "EXPECTATIONS_FAILED" } });
+  expect(report.error!.detail).toContain("expect_table_row_count_to_equal (it is 0)");
+});
+
+test("a column that is not there is told as what was raised", async () => {
+  project.write("data/a.parquet", snapshot(1, 3));
+  const missing = { type: "expect_column_values_to_not_be_null", kwargs: { column: "scoer" } };
+  expectScores(20, "critical", [missing]);
+  expect((await project.runView({ range: ALL })).error!.detail).toMatch(/of scoer \(.*"scoer".* does not exist\)\./);
 });
 
 test("a suite that is none is the view's failure, and names the file", async () => {

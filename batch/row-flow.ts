@@ -11,7 +11,7 @@ import { throughOutage } from "./outage.ts";
 import { addBatch, addOutcomes, count, type LoadCounts, rows } from "./report.ts";
 import { unpackRows } from "./row-batch.ts";
 import { createRowRate } from "./row-rate.ts";
-import { outageBoundsOf, type ViewLoadOptions, type ViewRun } from "./view-run.ts";
+import { type MaterializeSettings, outageBoundsOf, type ViewLoadOptions, type ViewRun } from "./view-run.ts";
 
 /** Default of ViewLoadOptions.writeRows. More is held in memory for longer and loads hardly quicker. */
 export const DEFAULT_WRITE_ROWS = 16_384;
@@ -115,7 +115,7 @@ function createSink({ options, lease, counts }: ViewRun): Sink {
 
 /** Throws TOO_MANY_BAD_ROWS when more of `ofRows` are bad than the setting allows. */
 export function checkBadRows(
-  { view, settings }: ViewLoadOptions,
+  { view, settings }: Pick<ViewLoadOptions, "view"> & { readonly settings: Pick<MaterializeSettings, "maxBadRows"> },
   { rows_bad, bad_samples }: Pick<LoadCounts, "rows_bad" | "bad_samples">,
   ofRows: number,
 ): void {

@@ -145,7 +145,8 @@ async function finish(
   await throughOutage(() => moveCheckpoint(store.control, view.name, start.before, next), outage);
   // Before the stub, after which nobody would do it any more.
   const rowsWritten = [...all.values()].reduce((rows, { rows_written }) => rows + rows_written, 0);
-  const success = { run, at_ms: now(), end_us: request.end_us, definition, rows_written: rowsWritten };
+  const times = { started_at_ms: plan.made_at_ms, at_ms: now() };
+  const success = { run, ...times, end_us: request.end_us, definition, rows_written: rowsWritten };
   await recordMaterialized(store.control, view.name, { success });
   const stub = { run, request, finished_at_ms: now(), history, listing: listingOf(plan.files) };
   await throughOutage(() => replacePlan(store.control, view.name, open, stub), outage);

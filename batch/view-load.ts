@@ -28,7 +28,7 @@ export async function loadView(options: ViewLoadOptions): Promise<ViewReport> {
     await loadWhole(run);
     return undefined;
   });
-  await recordOutcome(options, outcome, counts.rows_written);
+  await recordOutcome(options, outcome, { startMs, rowsWritten: counts.rows_written });
   const rowsTotal = counts.rows_read;
   options.onProgress?.({ view: view.name, rowsRead: counts.rows_read, rowsTotal, startMs, ended: true });
   const end = await readCheckpoint(store.control, view.name).catch(() => undefined);
@@ -75,12 +75,13 @@ function told(cause: unknown): NonNullable<ViewReport["error"]> {
 async function recordOutcome(
   { store, view, run, now, range, definition }: ViewLoadOptions,
   { status, error, shard }: Outcome,
-  rowsWritten: number,
+  { startMs, rowsWritten }: { readonly startMs: number; readonly rowsWritten: number },
 ): Promise<void> {
   if (error !== undefined && error.code !== "MATERIALIZE_RUNNING") {
     await recordMaterialized(store.control, view.name, { failure: { run, at_ms: now(), code: error.code } });
   }
   if (status !== "done" || shard !== undefined) return;
-  const success = { run, at_ms: now(), end_us: range.endUs, rows_written: rowsWritten, definition };
+  const times = { started_at_ms: startMs, at_ms: now() };
+  const success = { run, ...times, end_us: range.endUs, rows_written: rowsWritten, definition };
   await recordMaterialized(store.control, view.name, { success });
 }

@@ -5,9 +5,13 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { excerpt } from "../errors.ts";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
 import { type ExpectationSuite, parseSuite } from "./expectations/suite.ts";
-import type { ValidationResult } from "./expectations/validation-result.ts";
+import type { ExceptionInfo, ExpectationResult, ValidationResult } from "./expectations/validation-result.ts";
 
+/** The most characters of an exception that are told. */
+const WHY_CHARACTERS = 200;
 /** The folder of the suites, in the project's. */
 const FOLDER = "expectations";
 
@@ -38,9 +42,41 @@ export function criticalFailure({ suite_name, results }: ValidationResult): stri
   );
   const first = failed[0];
   if (first === undefined) return undefined;
-  const { type, kwargs } = first.expectation_config;
-  const column = [kwargs.column, kwargs.column_A].find((one) => typeof one === "string");
-  const of = column === undefined ? "" : ` of ${String(column)}`;
   const more = failed.length === 1 ? "" : `, and ${failed.length - 1} more`;
-  return `Suite "${suite_name}" is not met: ${type}${of}${more}.`;
+  return `Suite "${suite_name}" is not met: ${unmetText(first)}${more}.`;
+}
+
+/** An expectation that was not met, and why: what was raised, or how many rows and one of their values, or what was seen. */
+export function unmetText(result: ExpectationResult): string {
+  const { type, kwargs } = result.expectation_config;
+  const column = [kwargs.column, kwargs.column_A].find((one) => typeof one === "string");
+  const why = whyOf(result);
+  return `${type}${column === undefined ? "" : ` of ${String(column)}`}${why === undefined ? "" : ` (${why})`}`;
+}
+
+function whyOf({ result, exception_info }: ExpectationResult): string | undefined {
+  const raised = raisedBy(exception_info);
+  if (raised !== undefined) return excerpt(raised.replace(/\.$/, ""), WHY_CHARACTERS);
+  const {
+    unexpected_count: unexpected,
+    element_count: of,
+    partial_unexpected_list: list,
+    observed_value: seen,
+  } = result;
+  if (typeof unexpected === "number") {
+    const first = Array.isArray(list) && list.length > 0 ? `, such as ${shownValue(list[0] as JsonValue)}` : "";
+    return `${unexpected} of ${String(of)} rows${first}`;
+  }
+  return seen === undefined ? undefined : `it is ${shownValue(seen)}`;
+}
+
+/** What was raised is told by itself, or by the metrics that failed. */
+function raisedBy(info: ExpectationResult["exception_info"]): string | undefined {
+  const all =
+    "raised_exception" in info ? [info as ExceptionInfo] : Object.values(info as Record<string, ExceptionInfo>);
+  return all.find(({ exception_message }) => exception_message !== null)?.exception_message ?? undefined;
+}
+
+function shownValue(value: JsonValue): string {
+  return excerpt(writeJson(value));
 }

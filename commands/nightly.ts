@@ -11,12 +11,12 @@ import { keepSchedule, parseSchedule, type Schedule, tellNightly, waitingUntil }
 import { formatParityOutcome, type ParityViewOutcome, parityOutcome } from "../batch/parity/parity-outcome.ts";
 import { progressWriter } from "../batch/progress.ts";
 import { formatViewReport, type ViewReport } from "../batch/report.ts";
-import { viewDefinition } from "../batch/view-definition.ts";
 import { reasonOf } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { materializedReader, materializedUpToMs, readMaterialized } from "../features/materialized-view.ts";
 import { parityVerdictReader } from "../features/parity-verdict.ts";
+import { appliedDefinition } from "../features/view-definition.ts";
 import { openHealthServer } from "../health-server.ts";
 import { startTelemetry, type Telemetry } from "../telemetry.ts";
 import { answer, type CommandContext, EXIT, namesOf, type OpenedProject, withProject } from "./command.ts";
@@ -188,11 +188,8 @@ function nightSteps({ context, project, isOnce, signal }: NightlyWork): readonly
 async function materializedMs({ project, views }: NightlyWork): Promise<number | undefined> {
   const { registry, store } = project;
   const known = await readMaterialized(store.control, views);
-  const lines = (await readAppliedRegistry(store.control))?.views;
-  return materializedUpToMs(known, (view) => {
-    const line = lines?.[view];
-    return line && viewDefinition(registry, line, view);
-  });
+  const applied = await readAppliedRegistry(store.control);
+  return materializedUpToMs(known, (view) => appliedDefinition(registry, applied, view));
 }
 
 function waitFor(now: () => number): ReturnType<typeof waitingUntil> {

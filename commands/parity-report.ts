@@ -3,8 +3,6 @@
  * where they are. A report that can't be written is told and takes nothing from the verdict.
  */
 
-import type { ExpectationSuite } from "../batch/expectations/suite.ts";
-import { chooseViews } from "../batch/materialize.ts";
 import { type PairSuites, startPairSuites } from "../batch/parity/pair-suites.ts";
 import { type ParityOptions, runParity } from "../batch/parity/parity.ts";
 import type { ParityReport } from "../batch/parity/parity-result.ts";
@@ -26,20 +24,20 @@ export interface ReportedParity {
   readonly told: string;
 }
 
-/** Compares, runs the suites that the project has, and writes the report. Throws what runParity throws, and SUITE_INVALID. */
+/** Compares, runs the suites that the project has, and writes the report. Throws what runParity throws; a suite that is none is the error of its view. */
 export async function reportParity(
   { config, registry, store }: OpenedProject,
   request: ParityRequest,
 ): Promise<ReportedParity> {
   const suites: PairSuites[] = [];
-  const own = await readOwnSuites(config.projectDirectory, chooseViews(registry, request.views));
   const report = await runParity({
     ...{ store, registry, settings: config, ...request },
-    observerOf: (view, run) => {
+    observerOf: async (view, run) => {
       const names = { runTime: new Date(request.now()).toISOString(), runName: run };
-      const online = own.get(view.name);
-      suites.push(startPairSuites({ view, online, names, maxMismatch: config.parityMaxMismatch }));
-      return suites.at(-1)!;
+      const online = await readOnlineSuite(config.projectDirectory, view.name);
+      const started = startPairSuites({ view, online, names, maxMismatch: config.parityMaxMismatch });
+      suites.push(started);
+      return started;
     },
     applied: await readAppliedRegistry(store.control),
     projectDirectory: config.projectDirectory,
@@ -62,12 +60,4 @@ export async function reportParity(
   } finally {
     await objects.close();
   }
-}
-
-async function readOwnSuites(
-  projectDirectory: string,
-  views: readonly { readonly name: string }[],
-): Promise<ReadonlyMap<string, ExpectationSuite | undefined>> {
-  const read = views.map(async ({ name }) => [name, await readOnlineSuite(projectDirectory, name)] as const);
-  return new Map(await Promise.all(read));
 }

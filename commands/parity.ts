@@ -35,13 +35,15 @@ export function parity(context: CommandContext, flags: ParityFlags): Promise<num
       return await compare(context, project, flags, sampleOf(project.config, share, seed), interrupted.signal);
     } catch (cause) {
       if (!interrupted.signal.aborted) throw cause;
-      context.stderr.write("Interrupted; nothing was decided.\n");
+      context.stderr.write(INTERRUPTED);
       return EXIT.failed;
     } finally {
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     }
   });
 }
+
+const INTERRUPTED = "Interrupted: views that were done keep their verdicts, rows already repaired stay repaired.\n";
 
 async function compare(
   context: CommandContext,

@@ -19,7 +19,7 @@ export interface ServedParityFlags {
 /** What is compared unless --from says otherwise, µs: a day. */
 const DEFAULT_SPAN_US = 86_400_000_000;
 
-/** Compares and prints. 0: it passes; 1: a feature differs too often, or nothing was compared. Throws CONFIG_INVALID where there is no log. */
+/** Compares and prints. 0: it passes; 1: a feature differs too often, too little was compared, or too much of the log can't be read. Throws CONFIG_INVALID where there is no log. */
 export async function runServedParity(
   context: CommandContext,
   project: Pick<OpenedProject, "config" | "registry">,
@@ -43,6 +43,7 @@ export async function runServedParity(
       interval,
       maxVectors: config.servedParityRows,
       maxMismatchShare: config.servedParityMaxMismatch,
+      minCompared: config.parityMinCompared,
       maxFutureMs: config.maxFuture,
       now: context.now,
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),

@@ -10,7 +10,7 @@ import { openMemoryStore } from "./store/memory.ts";
 import type { ControlStore } from "./store/online-store.ts";
 
 const success = (at_ms: number, end_us: number) => ({
-  ...{ run: `run at ${at_ms}`, at_ms, end_us, rows_written: 5 },
+  ...{ run: `run at ${at_ms}`, started_at_ms: at_ms - 10, at_ms, end_us, rows_written: 5 },
   definition: "one",
 });
 const failure = { run: "run", at_ms: 300, code: "SOURCE_UNREACHABLE" };

@@ -19,6 +19,8 @@ export interface MaterializedView {
 /** The last load that was done. */
 export interface MaterializedSuccess {
   readonly run: string;
+  /** When it began, epoch ms: a file that came later is none of its own. */
+  readonly started_at_ms: number;
   /** When it was done, epoch ms. */
   readonly at_ms: number;
   /** The latest end of all loads by this definition, µs: a load of an old interval does not take it back. */

@@ -29,6 +29,10 @@ export interface ParityVerdict {
   readonly causes: Readonly<Record<string, number>>;
   /** The event time that was compared up to, RFC 3339; null for a view that was never materialized. */
   readonly materialized_to: string | null;
+  /** Fingerprint of the definition that was compared; see viewDefinition. */
+  readonly definition: string;
+  /** The part of the entities that was looked at; null: all. */
+  readonly sample: { readonly share: number; readonly seed: number } | null;
 }
 
 /** The last verdicts by view; a view that was never compared is not among them. */
@@ -65,6 +69,21 @@ export function parityVerdictReader(
 ): () => Promise<ParityVerdicts> {
   return keptReading(() => readParityVerdicts(options.control, options.views), new Map(), options);
 }
+
+/** The verdicts as they count for who serves: one of another definition than the present one does not pass, and says so. */
+export function presentVerdicts(
+  verdicts: ParityVerdicts,
+  definitionOf: (view: string) => string | undefined,
+): ParityVerdicts {
+  const present = [...verdicts].map(([view, verdict]): [string, ParityVerdict] =>
+    verdict.definition === definitionOf(view)
+      ? [view, verdict]
+      : [view, { ...verdict, verdict: "fail", reason: OUTDATED }],
+  );
+  return new Map(present);
+}
+
+const OUTDATED = "It was compared by another definition than it has now.";
 
 function recordName(view: string): string {
   return `parity/${view}`;

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ParityVerdict } from "../features/parity-verdict.ts";
+import { appliedDefinition } from "../features/view-definition.ts";
 import { type ChurnGateway, openChurnGateway, problemOf } from "./fixtures/churn-gateway.ts";
 
 let gateway: ChurnGateway;
@@ -82,10 +83,13 @@ describe("the other routes", () => {
     ["none", undefined, 503],
     ["one that failed", { verdict: "fail", agoMs: 1 }, 503],
     ["an old one", { verdict: "pass", agoMs: 3_600_001 }, 503],
+    ["one of another definition", { verdict: "pass", agoMs: 1, definition: "another" }, 503],
     ["a young one that passed", { verdict: "pass", agoMs: 3_600_000 }, 200],
   ])("where readiness asks for a parity verdict, %s is told as it is", async (_, verdict, status) => {
     const now = () => 7_200_000;
-    const at = verdict && ({ verdict: verdict.verdict, at_ms: now() - verdict.agoMs } as ParityVerdict);
+    const { registry, applied } = gateway.options;
+    const definition = appliedDefinition(registry, applied, "customer_30d_features");
+    const at = verdict && ({ definition, ...verdict, at_ms: now() - verdict.agoMs } as unknown as ParityVerdict);
     const parity = async () => new Map(at === undefined ? [] : [["customer_30d_features", at]]);
     const response = await get("/readyz", {}, { now, parity, readyParityMs: 3_600_000 });
     const problem = "No recent passing parity verdict of customer_30d_features.";

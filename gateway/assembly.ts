@@ -5,6 +5,7 @@
 
 import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
+import { HeadgateError } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
 import type { MaterializedViews } from "../features/materialized-view.ts";
 import type { ParityVerdicts } from "../features/parity-verdict.ts";
@@ -67,6 +68,8 @@ export interface Assembly {
   readonly listener: RequestListener;
   /** Every model's loaded versions beside each other, for the metrics. */
   readonly compared: () => readonly { readonly model: string; readonly versions: readonly ComparedVersion[] }[];
+  /** Gives up the deploys that are under way. */
+  close(): void;
 }
 
 /** How long a client may take to send a body, ms, uploads of models apart; the deadline ends a prediction long before. */
@@ -90,11 +93,13 @@ export function assemble(parts: AssemblyParts): Assembly {
   });
   const [maxFutureMs, expiryGraceMs] = [settings.maxFuture, settings.expiryGrace];
   const writeRows = createRowWrite({ store, registry, applied, maxEntities, maxFutureMs, expiryGraceMs, now });
+  const ending = new AbortController();
   const tools = createDeployTools({
+    signal: ending.signal,
     ...{ repository, registry, store, schemas, fenced: memory, now, clock },
     inspect: inspectElsewhere,
     // Aside of what serves, in a worker process: a candidate may be slow, and it may be broken.
-    load: (version) => loadModel({ ...version, aside: true }),
+    load: (version) => loadModel({ ...version, aside: true, isCandidate: true }),
     servingVersion: async (model) => models.get(model)?.stable?.version,
     isReady: (model, version) => models.get(model)?.ready.has(version) === true,
   });
@@ -114,5 +119,7 @@ export function assemble(parts: AssemblyParts): Assembly {
   return Object.freeze({
     listener: predictAtOnce(predict, maxBodyBytes, receiveWithin(BODY_TIMEOUT_MS, hono)),
     compared: () => models.list().map((served) => ({ model: served.name, versions: compareVersions(served, join) })),
+    close: () =>
+      ending.abort(new HeadgateError("OVERLOADED", "This gateway is ending; deploy to another one, or again later.")),
   });
 }

@@ -1,11 +1,13 @@
 /** What deploys and changes of traffic work with, put together once for a gateway or a command. */
 
-import { readParityVerdicts } from "../features/parity-verdict.ts";
+import { readAppliedRegistry } from "../features/applied-registry.ts";
+import { presentVerdicts, readParityVerdicts } from "../features/parity-verdict.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { FencedRows } from "../features/reader.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
+import { appliedDefinition } from "../features/view-definition.ts";
 import type { DeployTools } from "../models/deploy.ts";
 import type { InspectModel } from "../models/deploy-graph.ts";
 import type { TrafficTools } from "../models/deploy-traffic.ts";
@@ -30,11 +32,13 @@ export interface DeployToolsOptions {
   readonly now: () => number;
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** See DeployTools. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Puts them together. */
 export function createDeployTools(options: DeployToolsOptions): DeployTools & TrafficTools {
-  const { clock, inspect, isReady, load, now, registry, repository, servingVersion, store } = options;
+  const { clock, inspect, isReady, load, now, registry, repository, servingVersion, signal, store } = options;
   const columnsOf = (service: string) => {
     const declared = registry.services.get(service);
     return declared === undefined ? undefined : compileReadPlan(declared).columns;
@@ -43,12 +47,17 @@ export function createDeployTools(options: DeployToolsOptions): DeployTools & Tr
     repository,
     registry,
     inspect,
-    load: (version: Parameters<DeployTools["load"]>[0]) => load({ ...version, columnsOf, now: clock }),
+    load: (version: Parameters<DeployTools["load"]>[0]) => load({ ...version, columnsOf, now: clock, signal }),
     dryRun: createDryRun(options),
-    parityVerdicts: (views: readonly string[]) => readParityVerdicts(store.control, views),
+    parityVerdicts: async (views: readonly string[]) => {
+      const applied = await readAppliedRegistry(store.control);
+      const verdicts = await readParityVerdicts(store.control, views);
+      return presentVerdicts(verdicts, (view) => appliedDefinition(registry, applied, view));
+    },
     servingVersion,
     isReady,
     now,
     clock,
+    signal,
   });
 }

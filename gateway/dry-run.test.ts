@@ -47,13 +47,16 @@ const planOf = (service: string) => compileReadPlan(registry.services.get(servic
 let store: OnlineStore;
 let dryRun: DryRun;
 let clockMs: number;
+let ending: AbortController;
 
 beforeEach(async () => {
   store = openMemoryStore();
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
   clockMs = 0;
   const schemas = new StoredSchemas(store.control);
-  dryRun = createDryRun({ store, schemas, registry, now: () => NOW_MS, clock: () => clockMs });
+  ending = new AbortController();
+  const { signal } = ending;
+  dryRun = createDryRun({ store, schemas, registry, signal, now: () => NOW_MS, clock: () => clockMs });
 });
 
 async function write(view: FeatureView, rows: readonly (readonly [readonly (number | string)[], number | null])[]) {
@@ -69,15 +72,16 @@ async function write(view: FeatureView, rows: readonly (readonly [readonly (numb
 
 const customers = (count: number) => Array.from({ length: count }, (_, i) => [[i], i] as const);
 
-/** A model that answers what it is told for each row; `runMs` is what a run takes. */
+/** A model that answers what it is told for each row; `runMs` is what a run takes, `toldMs` what its worker says of it. */
 function modelOf(
   service: string,
   answer: (row: readonly unknown[], rowCount: number) => OutputValue,
   {
     missing = "reject",
     runMs = 1,
+    toldMs,
     latencyBudgetMs,
-  }: { missing?: string; runMs?: number; latencyBudgetMs?: number } = {},
+  }: { missing?: string; runMs?: number; toldMs?: number; latencyBudgetMs?: number } = {},
 ): LoadedModel & { readonly asked: number[] } {
   const { columns } = planOf(service);
   const asked: number[] = [];
@@ -92,7 +96,8 @@ function modelOf(
     predict: async (rows: readonly (readonly unknown[])[]) => {
       clockMs += runMs;
       asked.push(rows.length);
-      return { result: { outputs: [rows.map((row) => answer(row, rows.length))] }, offset: 0, count: rows.length };
+      const outputs = [rows.map((row) => answer(row, rows.length))];
+      return { result: { outputs, runMs: toldMs }, offset: 0, count: rows.length };
     },
   } as unknown as LoadedModel & { readonly asked: number[] };
 }
@@ -172,6 +177,29 @@ test("a run over the manifest's budget is refused; the median counts, not the sl
     message: expect.stringContaining("takes 8.00 ms for one entity, more than its latency_budget of 5 ms"),
   });
   expect(await dryRun(modelOf("of_customers", () => 1, { runMs: 5, latencyBudgetMs: 5 }))).toContain("5.00 ms");
+});
+
+test("it is the run that is held against the budget, not how long this process let it wait", async () => {
+  await write(orders, customers(5));
+  const model = modelOf("of_customers", () => 1, { runMs: 80, toldMs: 4, latencyBudgetMs: 5 });
+  expect(await dryRun(model)).toContain("one run takes 4.00 ms");
+});
+
+test("a slow model is run over as many entities as there is time for", async () => {
+  await write(orders, customers(300));
+  const slow = modelOf("of_customers", () => 1, { runMs: 20_000 });
+  expect(await dryRun(slow)).toContain("100 of 100 entities of the online store answered, 3 of them alone");
+  expect(slow.asked).toEqual([100, 1, 1, 1]);
+});
+
+test("no further run is begun once nobody waits", async () => {
+  await write(orders, customers(9));
+  const model = modelOf("of_customers", (_, rows) => {
+    if (rows === 1) ending.abort(new Error("it ends"));
+    return 1;
+  });
+  await expect(dryRun(model)).rejects.toThrow("it ends");
+  expect(model.asked).toEqual([9, 1]);
 });
 
 test("what a run throws names the entity", async () => {

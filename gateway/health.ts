@@ -7,11 +7,12 @@
 import { reasonOf } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import type { ParityVerdicts } from "../features/parity-verdict.ts";
+import { type ParityVerdicts, presentVerdicts } from "../features/parity-verdict.ts";
 import { viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { TieredStore } from "../features/store/tiered.ts";
+import { appliedDefinition } from "../features/view-definition.ts";
 import type { Models } from "../models/lifecycle.ts";
 import { withinDeadline } from "./deadline.ts";
 
@@ -77,12 +78,12 @@ function pingProblem({ store, pingTimeoutMs = PING_TIMEOUT_MS }: HealthOptions):
 
 /** The views that serving models read and that have no passing verdict young enough; undefined where all have. */
 async function unprovenViews(options: HealthOptions): Promise<string | undefined> {
-  const { models, now, parity, readyParityMs, registry } = options;
+  const { models, now, parity, readyParityMs, registry, applied } = options;
   if (readyParityMs === 0) return undefined;
   const services = models.list().flatMap(({ stable }) => (stable === undefined ? [] : [stable.manifest.service]));
   const read = services.flatMap((service) => viewsOf(registry.services.get(service)!));
   const names = new Set(read.flatMap(({ name, source }) => (source === undefined ? [] : [name])));
-  const verdicts = await parity();
+  const verdicts = presentVerdicts(await parity(), (name) => appliedDefinition(registry, applied, name));
   const unproven = [...names].filter((name) => {
     const verdict = verdicts.get(name);
     return verdict?.verdict !== "pass" || now() - verdict.at_ms > readyParityMs;

@@ -144,7 +144,10 @@ async function listen(parts: Parts): Promise<Gateway> {
   const close = async () => {
     draining = true;
     clearInterval(sweeping);
-    await server.drain();
+    const drained = server.drain();
+    // A client could wait longer for a deploy than the drain does for it.
+    assembly.close();
+    await drained;
     await servedLog?.close();
     await watching.close();
     await models.close();

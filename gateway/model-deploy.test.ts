@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readBroken } from "../models/fixtures/zoo.ts";
 import { temporaryFolder } from "../test/harness/project.ts";
 import { CHECKOUT } from "../test/harness/source-tree.ts";
@@ -180,6 +180,23 @@ describe("refused", () => {
     const answers = await Promise.all([post(GRAPH), post(GRAPH), post(GRAPH)]);
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 503]);
     expect((await post(GRAPH)).status).toBe(201);
+  });
+
+  test("traffic for a version that has to be loaded first, at as many deploys", async () => {
+    expect((await post(GRAPH)).status).toBe(201);
+    const { tools } = gateway.options;
+    let loads = 0;
+    const held = { ...tools, isReady: () => false, load: () => new Promise<never>(() => void loads++) };
+    const options = { ...gateway.options, adminToken: "secret", tools: held };
+    app = createApp({ ...options, deploys: createModelDeploys(options) });
+    void putTraffic({ stable: 2 });
+    void putTraffic({ stable: 1, previous: 2 });
+    await vi.waitFor(() => expect(loads).toBe(2));
+    expect(await problemOf(await putTraffic({ stable: 1, shadow: [2] }))).toMatchObject({
+      status: 503,
+      code: "OVERLOADED",
+    });
+    expect(loads).toBe(2);
   });
 
   test("traffic for a version that is not there, or a body that is no traffic", async () => {

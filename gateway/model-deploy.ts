@@ -49,7 +49,10 @@ export interface ModelDeploys {
   readonly putTraffic: (c: Context) => Promise<Response>;
 }
 
-/** Deploys at a time; each holds its model in memory, once as it came and once in the runtime. */
+/**
+ * Deploys at a time, and loads that a change of traffic asks for with them; each holds its model in memory, once as it came
+ * and once in the runtime.
+ */
 const DEPLOYS_AT_ONCE = 2;
 
 /** Makes the handlers. */
@@ -58,22 +61,26 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
   const { repository } = tools;
   const admin = (c: Context, what: string) => requireAdminToken(adminToken, c.req.header("authorization"), what);
   let underWay = 0;
+  async function counted<T>(work: () => Promise<T>): Promise<T> {
+    if (underWay >= DEPLOYS_AT_ONCE) {
+      throw new HeadgateError(
+        "OVERLOADED",
+        `This gateway is at ${DEPLOYS_AT_ONCE} deploys already; send this one again when one of them is over.`,
+      );
+    }
+    underWay++;
+    try {
+      return await work();
+    } finally {
+      underWay--;
+    }
+  }
+  const trafficTools: TrafficTools = { ...tools, load: (version) => counted(() => tools.load(version)) };
   return Object.freeze({
     postVersion: async (c: Context) => {
       admin(c, "POST /models/{name}/versions");
       const name = nameOf(c);
-      if (underWay >= DEPLOYS_AT_ONCE) {
-        throw new HeadgateError(
-          "OVERLOADED",
-          `This gateway is at ${DEPLOYS_AT_ONCE} deploys already; send this one again when one of them is over.`,
-        );
-      }
-      underWay++;
-      try {
-        return await postVersion(c, name, options);
-      } finally {
-        underWay--;
-      }
+      return counted(() => postVersion(c, name, options));
     },
 
     getVersion: (c: Context) => {
@@ -96,7 +103,7 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
       const name = nameOf(c);
       const body = parseBody(await readJsonText(c.req, maxBodyBytes));
       const wanted = replaceTraffic(checkTraffic(body, "the request body"));
-      const { etag, traffic } = await changeTraffic(tools, name, {
+      const { etag, traffic } = await changeTraffic(trafficTools, name, {
         ...wanted,
         next: (now) => {
           // Here, so that it is the very state which the write is conditional on.

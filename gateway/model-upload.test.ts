@@ -102,6 +102,20 @@ describe("content-digest", () => {
   });
 });
 
+test("a folder for temporary files that can't be written is told of, without its path", async () => {
+  vi.stubEnv("TMPDIR", "/nowhere/at/all");
+  const { bytes, type } = await formOf([["model", MODEL, "m"]]);
+  for (const [body, contentType] of [
+    [MODEL, "application/octet-stream"],
+    [bytes, type],
+  ] as const) {
+    const refused = (await refusal(receive(bodyOf(body), { "content-type": contentType }))) as Error;
+    expect(refused).toMatchObject({ code: "SPILL_FAILED", message: expect.stringMatching(/\(ENOENT\).*TMPDIR/) });
+    expect(refused.message).not.toContain("nowhere");
+  }
+  vi.stubEnv("TMPDIR", folder);
+});
+
 describe("refused, with nothing left on the disk", () => {
   const binary = { "content-type": "application/octet-stream" };
   const form = { "content-type": "multipart/form-data; boundary=b" };
@@ -124,6 +138,18 @@ describe("refused, with nothing left on the disk", () => {
     ["a field nobody knows", text(`${part('name="x"', "y")}--b--\r\n`), form, "REQUEST_INVALID"],
   ])("%s", async (_, body, headers, code) => {
     expect(await refusal(receive(body, headers as Record<string, string>))).toMatchObject({ code });
+    expect(spooled()).toEqual([]);
+  });
+
+  test.each(["manifest.json", undefined])("a manifest that is too large (%s)", async (filename) => {
+    const large = Buffer.alloc(4 * 1_048_576 + 1, " ");
+    const content = filename === undefined ? large.toString() : large;
+    const { bytes, type } = await formOf([
+      ["model", MODEL, "m"],
+      ["manifest", content, filename],
+    ]);
+    const sent = receive(bodyOf(bytes, { chunk: 1_000_000 }), { "content-type": type }, { maxModelBytes: 10_000_000 });
+    expect(await refusal(sent)).toMatchObject({ code: "REQUEST_INVALID", message: expect.stringContaining("4194304") });
     expect(spooled()).toEqual([]);
   });
 

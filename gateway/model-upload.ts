@@ -12,6 +12,7 @@ import { Busboy } from "@fastify/busboy";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
 import type { DeployFile } from "../models/deploy-graph.ts";
 import type { ManifestText } from "../models/deploy-manifest.ts";
+import { MANIFEST_MAX_BYTES } from "../models/repository-reads.ts";
 import { UploadSpool } from "./model-upload-spool.ts";
 import type { HeaderLookup } from "./request-body.ts";
 
@@ -37,8 +38,6 @@ export interface UploadBounds {
 
 /** A client that sends nothing for so long is given up, ms. */
 const UPLOAD_SILENCE_MS = 30_000;
-/** A manifest's bytes at most, as the repository reads them. */
-const MANIFEST_MAX_BYTES = 4 * 1_048_576;
 /** Parts of a form at most: a model may keep its weights in as many files as onnx-file.ts takes, and two more. */
 const PARTS_MAX = 10_002;
 
@@ -151,6 +150,8 @@ async function uploadOf(parts: readonly SpooledPart[], field: string | undefined
   const model = only(parts, "model");
   if (model === undefined) throw invalid("The form has no part model; send the ONNX file as that.");
   const sent = only(parts, "manifest");
+  // Before it is read: as a part with a file name it is as large as the whole upload may be.
+  if ((sent?.spool.bytes ?? 0) > MANIFEST_MAX_BYTES) throw tooLargeManifest();
   const weights: DeployFile[] = [];
   for (const { part, name, spool } of parts) {
     if (part === "model" || part === "manifest") continue;
@@ -158,15 +159,14 @@ async function uploadOf(parts: readonly SpooledPart[], field: string | undefined
     weights.push({ name, bytes: await spool.read() });
   }
   const text = field ?? (sent === undefined ? undefined : Buffer.from(await sent.spool.read()).toString("utf8"));
-  if (text !== undefined && text.length > MANIFEST_MAX_BYTES) {
-    throw invalid(`The manifest is larger than ${MANIFEST_MAX_BYTES} bytes.`);
-  }
   return {
     file: { name: "model.onnx", bytes: await model.spool.read() },
     weights,
     manifest: text === undefined ? undefined : { text, file: "model.json" },
   };
 }
+
+const tooLargeManifest = () => invalid(`The manifest is larger than ${MANIFEST_MAX_BYTES} bytes.`);
 
 function only(parts: readonly SpooledPart[], part: string): SpooledPart | undefined {
   const [first, second] = parts.filter((one) => one.part === part);

@@ -9,13 +9,13 @@
  */
 
 import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
-import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { HeadgateError } from "../errors.ts";
 import type { FeatureVector } from "../features/feature-vector.ts";
 import type { EntityKeys } from "../features/reader.ts";
 import type { ObjectStore } from "../object-store.ts";
+import { putFile } from "./served-log-file.ts";
 import { compileServedLine, type ServedBy, type ServedLine } from "./served-log-line.ts";
 import { compileSample } from "./served-log-sample.ts";
 
@@ -51,8 +51,10 @@ export interface ServedLogOptions {
   readonly compression: "none" | "gzip";
   /** See CLOSE_TIMEOUT_MS. */
   readonly closeTimeoutMs?: number;
-  /** See BACKOFF_MS. */
+  /** See BACKOFF_MS of served-log-file.ts. */
   readonly backoffMs?: number;
+  /** See FILE_BYTES_MAX. */
+  readonly fileBytesMax?: number;
 }
 
 /** A log that takes what is served. */
@@ -65,12 +67,12 @@ export interface ServedLog {
 
 /** How long closing may take to write what waits, ms. What is left then is dropped and counted. */
 const CLOSE_TIMEOUT_MS = 5_000;
-/** Tries of one file before its rows are dropped. S3 has tries of its own within each. */
-const PUT_TRIES = 3;
-/** The wait after the first failed try, ms; it doubles. */
-const BACKOFF_MS = 1_000;
 /** Lines made in one turn of the event loop: some tenths of a millisecond, which is all that a request may wait for it. */
 const SLICE_ROWS = 32;
+/** The same for vectors of many features. */
+const SLICE_CHARACTERS = 16_384;
+/** Text that ends a file before it has its rows, bytes: a file is in memory whole, here and where it is read. */
+const FILE_BYTES_MAX = 67_108_864;
 
 const served = "headgate:prediction";
 const events = channel("headgate:served-log");
@@ -93,9 +95,10 @@ export function openServedLog(options: ServedLogOptions): ServedLog {
   });
 }
 
-/** The lines of one hour, one buffer for each slice. */
+/** The lines of one hour's file. */
 interface HourLines {
   readonly chunks: Buffer[];
+  bytes: number;
   rows: number;
 }
 
@@ -116,6 +119,9 @@ class ServedLogWriter {
   #isClosing = false;
   #writing: Promise<void> | undefined;
   #files = 0;
+  /** Of this turn of the event loop. */
+  #sliceRows = 0;
+  #sliceCharacters = 0;
 
   constructor(options: ServedLogOptions) {
     this.#options = options;
@@ -143,7 +149,8 @@ class ServedLogWriter {
     if (this.#writing === undefined && this.#waitingRows > 0) this.#start();
     const ended = new Promise<void>((end) => this.#ending.signal.addEventListener("abort", () => end()));
     const timer = setTimeout(() => this.#ending.abort(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS);
-    await Promise.race([this.#writing, ended]);
+    // What came while the last file was being put has a writing of its own.
+    while (this.#writing !== undefined && !this.#ending.signal.aborted) await Promise.race([this.#writing, ended]);
     clearTimeout(timer);
     if (this.#rows > 0) tell({ kind: "dropped", rows: this.#rows, reason: "closed" });
     // What is still under way has been counted.
@@ -167,7 +174,9 @@ class ServedLogWriter {
     this.#timer = undefined;
     this.#writing ??= this.#write().then(() => {
       this.#writing = undefined;
-      if (this.#waitingRows > 0 && !this.#isClosing) this.#schedule();
+      if (this.#waitingRows === 0 || this.#ending.signal.aborted) return;
+      if (this.#isClosing) this.#start();
+      else this.#schedule();
     });
   }
 
@@ -175,52 +184,68 @@ class ServedLogWriter {
     await nextTurn();
     while (this.#waitingRows >= this.#fileRows || (this.#isDue && this.#waitingRows > 0)) {
       if (this.#ending.signal.aborted) return;
-      const { batch, rows } = this.#take();
+      const batch = this.#take();
       // What comes while this is written has its own wait.
       if (this.#waitingRows === 0) this.#isDue = this.#isClosing;
-      try {
-        for (const [hour, lines] of await this.#linesOf(batch)) await this.#putHour(hour, lines);
-      } catch (cause) {
-        // No line could be made of one of them.
-        this.#rows -= rows;
-        this.#tell({ kind: "dropped", rows, reason: "not_written", cause });
-      }
+      await this.#writeBatch(batch);
     }
   }
 
   /** The first that wait, as many as make a file; a request's entities stay together. */
-  #take(): { readonly batch: readonly ServedVectors[]; readonly rows: number } {
+  #take(): readonly ServedVectors[] {
     let [taken, rows] = [0, 0];
     while (taken < this.#waiting.length && rows < this.#fileRows) rows += this.#waiting[taken++]!.vectors.length;
     const batch = this.#waiting.slice(0, taken);
     this.#waiting = this.#waiting.slice(taken);
     this.#waitingRows -= rows;
-    return { batch, rows };
+    return batch;
   }
 
-  async #linesOf(batch: readonly ServedVectors[]): Promise<ReadonlyMap<string, HourLines>> {
+  /** Tells what became of the rows; never throws. */
+  async #writeBatch(batch: readonly ServedVectors[]): Promise<void> {
+    const { fileBytesMax = FILE_BYTES_MAX } = this.#options;
     const hours = new Map<string, HourLines>();
-    let text = "";
-    let sliceRows = 0;
-    const endSlice = async (hour: string) => {
-      const lines = hours.get(hour) ?? { chunks: [], rows: 0 };
+    for (const vectors of batch) {
+      const chunks = await this.#linesOf(vectors);
+      if (this.#ending.signal.aborted) return;
+      if (chunks === undefined) continue;
+      const hour = hourOf(vectors.nowMs);
+      const lines = hours.get(hour) ?? { chunks: [], bytes: 0, rows: 0 };
       hours.set(hour, lines);
-      lines.chunks.push(Buffer.from(text));
-      lines.rows += sliceRows;
-      [text, sliceRows] = ["", 0];
-      await nextTurn();
-    };
-    for (const [i, { joined, vectors, entities, requestId, nowMs }] of batch.entries()) {
-      const line = this.#lineOf(joined);
-      const hour = hourOf(nowMs);
-      for (let e = 0; e < vectors.length; e++) {
-        text += line(requestId, nowMs, entities[e]!, vectors[e]!);
-        if (++sliceRows === SLICE_ROWS) await endSlice(hour);
-      }
-      const next = batch[i + 1];
-      if (sliceRows > 0 && (next === undefined || hourOf(next.nowMs) !== hour)) await endSlice(hour);
+      lines.chunks.push(...chunks);
+      for (const { length } of chunks) lines.bytes += length;
+      lines.rows += vectors.vectors.length;
+      if (lines.bytes < fileBytesMax) continue;
+      hours.delete(hour);
+      await this.#putHour(hour, lines);
     }
-    return hours;
+    for (const [hour, lines] of hours) await this.#putHour(hour, lines);
+  }
+
+  /** The lines of a request; undefined, and told, where one of them can't be made. */
+  async #linesOf({ joined, vectors, entities, requestId, nowMs }: ServedVectors): Promise<Buffer[] | undefined> {
+    const chunks: Buffer[] = [];
+    let text = "";
+    try {
+      const line = this.#lineOf(joined);
+      for (let e = 0; e < vectors.length; e++) {
+        const one = line(requestId, nowMs, entities[e]!, vectors[e]!);
+        text += one;
+        this.#sliceRows++;
+        this.#sliceCharacters += one.length;
+        if (this.#sliceRows < SLICE_ROWS && this.#sliceCharacters < SLICE_CHARACTERS) continue;
+        chunks.push(Buffer.from(text));
+        text = "";
+        [this.#sliceRows, this.#sliceCharacters] = [0, 0];
+        await nextTurn();
+      }
+    } catch (cause) {
+      this.#rows -= vectors.length;
+      this.#tell({ kind: "dropped", rows: vectors.length, reason: "not_written", cause });
+      return undefined;
+    }
+    if (text !== "") chunks.push(Buffer.from(text));
+    return chunks;
   }
 
   #lineOf(joined: ServedBy): ServedLine {
@@ -234,35 +259,20 @@ class ServedLogWriter {
 
   /** Tells what became of the rows; never throws. */
   async #putHour(hour: string, { chunks, rows }: HourLines): Promise<void> {
-    const { folder, gatewayId, compression } = this.#options;
+    const { objects, folder, gatewayId, compression, backoffMs } = this.#options;
     const name = `${gatewayId}-${this.#files++}.ndjson${compression === "gzip" ? ".gz" : ""}`;
     const path = `${folder.replace(/\/+$/, "")}/${hour}/${name}`;
     let event: ServedLogEvent;
     try {
       const text = Buffer.concat(chunks);
       const bytes = compression === "gzip" ? await compress(text) : text;
-      await this.#put(path, bytes);
+      await putFile(objects, path, bytes, this.#ending.signal, backoffMs);
       event = { kind: "written", rows, path, bytes: bytes.length };
     } catch (cause) {
       event = { kind: "dropped", rows, reason: "not_written", cause };
     }
     this.#tell(event);
     if (!this.#ending.signal.aborted) this.#rows -= rows;
-  }
-
-  async #put(path: string, bytes: Uint8Array): Promise<void> {
-    const { objects, backoffMs = BACKOFF_MS } = this.#options;
-    const { signal } = this.#ending;
-    for (let tried = 1; ; tried++) {
-      try {
-        await objects.put(path, bytes);
-        return;
-      } catch (cause) {
-        const isFinal = cause instanceof HeadgateError && !cause.retriable;
-        if (tried === PUT_TRIES || isFinal || signal.aborted) throw cause;
-        await pause(backoffMs * 2 ** (tried - 1), undefined, { signal });
-      }
-    }
   }
 
   /** After the end nothing is told: all that was left has been. */

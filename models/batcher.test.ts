@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createBatcher } from "./batcher.ts";
+import { RunTime } from "./run-time.ts";
 import type { RunModel } from "./session.ts";
 import type { FeatureRow, RunResult } from "./tensor.ts";
 
@@ -199,4 +200,26 @@ describe("closing", () => {
   test("is done at once when nothing waits", async () => {
     await expect(createBatcher({ now, run: doubling().run }).close()).resolves.toBeUndefined();
   });
+});
+
+test("after one run that took long a lone request is taken, and shows that the model is quick again", async () => {
+  let nowMs = 0;
+  let runMs = 0.1;
+  const runTime = new RunTime({ rows: 1, ms: 0.1 }, { rows: 64, ms: 0.3 });
+  const run: RunModel = async (take) => {
+    const rows = take();
+    await nextTurn();
+    nowMs += runMs;
+    return doubled(rows);
+  };
+  const batcher = createBatcher({ run, now: () => nowMs, runTime });
+  runMs = 3_000;
+  await batcher.run(rowsOf(1));
+  runMs = 0.1;
+  expect(runTime.expectedMs(1)).toBeGreaterThan(50);
+  const lone = batcher.run(rowsOf(1), 50);
+  await expect(batcher.run(rowsOf(2), 50)).rejects.toMatchObject({ code: "OVERLOADED" });
+  await lone;
+  for (let i = 0; i < 500; i++) await batcher.run(rowsOf(1), 50);
+  expect(runTime.expectedMs(1)).toBeLessThan(1);
 });

@@ -30,8 +30,8 @@ export interface BatchedResult {
 /** Where requests wait for the model. */
 export interface Batcher {
   /**
-   * Answers the rows, in order. Rejects with OVERLOADED (also when it is expected to take more than `budgetMs`), with
-   * MODEL_UNAVAILABLE after `close`, or as the run does.
+   * Answers the rows, in order. Rejects with OVERLOADED (also when work is ahead and all of it is expected to take more
+   * than `budgetMs`), with MODEL_UNAVAILABLE after `close`, or as the run does.
    */
   run(rows: readonly FeatureRow[], budgetMs?: number): Promise<BatchedResult>;
   /** Rows waiting for a run. */
@@ -110,7 +110,9 @@ class TurnBatcher implements Batcher {
     if (this.#queuedRows > 0 && this.#queuedRows + rows.length > this.#maxQueueRows) {
       return Promise.reject(overloaded(this.#queuedRows, rows.length, this.#maxQueueRows));
     }
-    if (budgetMs !== undefined && this.#runTime !== undefined) {
+    // What could begin at once is never refused: one slow run would be held against the model until another is timed.
+    const isIdle = this.#queuedRows === 0 && this.#endsMs.size < this.#maxRuns;
+    if (budgetMs !== undefined && this.#runTime !== undefined && !isIdle) {
       const expectedMs = this.#expectedMs(rows.length, this.#runTime);
       if (expectedMs > budgetMs) return Promise.reject(tooLate(this.#queuedRows, expectedMs, budgetMs));
     }

@@ -21,21 +21,26 @@ export interface InspectedModel {
   readonly classLabels: Readonly<Record<string, ClassLabels>>;
 }
 
-/** Looks what a model file is; `weights` are the files that came with it. Throws MODEL_FILE_INVALID. */
-export type InspectModel = (file: DeployFile, weights: readonly DeployFile[]) => Promise<InspectedModel>;
+/** Looks what a model file is, until it is aborted; `weights` are the files that came with it. Throws MODEL_FILE_INVALID. */
+export type InspectModel = (
+  file: DeployFile,
+  weights: readonly DeployFile[],
+  signal?: AbortSignal,
+) => Promise<InspectedModel>;
 
 /** Looks on this thread, which waits for it. */
 export const inspectHere: InspectModel = (file, weights) => inspect(openHere, file, weights);
 
 /** Looks in a worker of its own, so that nothing here waits, nor falls with a file that takes the runtime down. */
-export const inspectElsewhere: InspectModel = (file, weights) => inspect(openElsewhere, file, weights);
+export const inspectElsewhere: InspectModel = (file, weights, signal) => inspect(openElsewhere, file, weights, signal);
 
 async function inspect(
   open: (files: VersionFiles) => Promise<OpenedModel>,
   file: DeployFile,
   weights: readonly DeployFile[],
+  signal?: AbortSignal,
 ): Promise<InspectedModel> {
-  const opened = await open({ repository: sentFiles(file, weights), name: file.name, version: 0 });
+  const opened = await open({ repository: sentFiles(file, weights), name: file.name, version: 0, signal });
   await opened.session.release();
   const needed = opened.weights.map(({ name }) => name);
   const unneeded = weights.find(({ name }) => !needed.includes(name));

@@ -8,8 +8,10 @@ import { HeadgateError, reasonOf } from "../errors.ts";
 import type { InspectedModel } from "./deploy-graph.ts";
 import type { FileSum } from "./file-sums.ts";
 import { parseManifest } from "./manifest.ts";
+import { invalidManifest } from "./manifest-schema.ts";
 import { type ServiceColumns, type Skeleton, skeletonOf } from "./manifest-skeleton.ts";
 import type { ModelRepository } from "./repository.ts";
+import { MANIFEST_MAX_BYTES } from "./repository-reads.ts";
 
 /** A manifest's text and where it is from. */
 export interface ManifestText {
@@ -92,7 +94,8 @@ function withoutWhatIsTheVersions(text: string, file: string): string {
 
 /**
  * A manifest as it is stored: with the checksums of the version's files, and with the class labels that the graph has for
- * its outputs, unless its author gave others. Throws MANIFEST_INVALID.
+ * its outputs, unless its author gave others; in lines where that leaves it small enough to be read again. Throws
+ * MANIFEST_INVALID, also for one that is too large.
  */
 export function storedManifest(
   given: ManifestText,
@@ -110,7 +113,19 @@ export function storedManifest(
     ...(Object.keys(labels).length === 0 ? {} : { class_labels: labels }),
     files: Object.fromEntries(sums),
   };
-  return `${JSON.stringify(stored, null, 2)}\n`;
+  return writtenWithin(stored, given.file);
+}
+
+function writtenWithin(stored: object, file: string): string {
+  const inLines = `${JSON.stringify(stored, null, 2)}\n`;
+  if (Buffer.byteLength(inLines) <= MANIFEST_MAX_BYTES) return inLines;
+  const inOneLine = `${JSON.stringify(stored)}\n`;
+  const bytes = Buffer.byteLength(inOneLine);
+  if (bytes <= MANIFEST_MAX_BYTES) return inOneLine;
+  throw invalidManifest(
+    file,
+    `has ${bytes} bytes with the checksums of the version's files, more than the ${MANIFEST_MAX_BYTES} that can be read; take examples out`,
+  );
 }
 
 /** Integers past 2^53 are texts in a manifest. */

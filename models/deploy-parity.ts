@@ -5,7 +5,7 @@
 
 import { HeadgateError } from "../errors.ts";
 import { formatDuration } from "../features/duration.ts";
-import type { ParityVerdicts } from "../features/parity-verdict.ts";
+import type { ParityVerdict, ParityVerdicts } from "../features/parity-verdict.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** Checks the views' latest verdicts; gives what was found in a sentence. Throws PARITY_REQUIRED naming the views. */
@@ -23,10 +23,17 @@ export function checkParity(
     return ageMs <= requireParityMs ? [] : [`${view} was compared at ${new Date(verdict.at_ms).toISOString()}`];
   });
   if (lacking.length === 0) {
-    return `${views.join(", ")} ${views.length === 1 ? "has" : "have"} a passing verdict not older than ${formatDuration(requireParityMs)}`;
+    return `${views.map((view) => `${view}${sampleText(verdicts.get(view)!)}`).join(", ")} ${views.length === 1 ? "has" : "have"} a passing verdict not older than ${formatDuration(requireParityMs)}`;
   }
   throw new HeadgateError(
     "PARITY_REQUIRED",
     `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.join("; ")}. Run headgate parity and deploy again.`,
   );
+}
+
+/** Of a sample it is only a bound that is known. */
+function sampleText({ sample, mismatch_rate_bound: bound }: ParityVerdict): string {
+  if (sample === null) return "";
+  const percent = (share: number) => `${Number((share * 100).toPrecision(3))}%`;
+  return ` (of a sample of ${percent(sample.share)}: at most ${percent(bound)} of all entities differ)`;
 }

@@ -35,19 +35,24 @@ export interface StepResult<T> {
 /** Runs one step and tells of it. Rejects as the step does. */
 export type RunStep = <T>(step: DeployStepName, work: () => Promise<StepResult<T>>) => Promise<T>;
 
-/** Makes the way to run steps; `now` is monotonic ms, `onStep` is told of each step as soon as it is over. */
-export function createSteps(now: () => number, onStep: (step: DeployStep) => void): RunStep {
+/**
+ * Makes the way to run steps; `now` is monotonic ms, `onStep` is told of each step as soon as it is over. Once `signal` is
+ * aborted no step begins, and one that fails has failed for the signal's reason.
+ */
+export function createSteps(now: () => number, onStep: (step: DeployStep) => void, signal?: AbortSignal): RunStep {
   return async (step, work) => {
     const startMs = now();
     const tell = (ok: boolean, detail: string) =>
       onStep(Object.freeze({ step, ok, detail, durationMs: now() - startMs }));
     try {
+      signal?.throwIfAborted();
       const { value, detail } = await work();
       tell(true, detail);
       return value;
     } catch (thrown) {
-      tell(false, reasonOf(thrown));
-      throw thrown;
+      const reason: unknown = signal?.aborted ? signal.reason : thrown;
+      tell(false, reasonOf(reason));
+      throw reason;
     }
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
@@ -216,6 +216,18 @@ describe("retiring", () => {
     expect(await repository.versions("m")).toEqual([3, 2, 1]);
     expect(await repository.nextVersion("m")).toBe(5);
     expect(await refusal(retire(tools(), "m", 4))).toMatchObject({ code: "VERSION_NOT_FOUND" });
+  });
+
+  test("takes away what a deploy that died left, once", async () => {
+    mkdirSync(join(folder, "m", "5"));
+    writeFileSync(join(folder, "m", "5.deploy.json"), "{}");
+    writeFileSync(join(folder, "m", "5", "model.onnx"), "half");
+    expect(await repository.versions("m")).toEqual([4, 3, 2, 1]);
+    await retire(tools(), "m", 5);
+    expect(readdirSync(join(folder, "m", "5"))).toEqual([]);
+    for (const version of [5, 9]) {
+      expect(await refusal(retire(tools(), "m", version))).toMatchObject({ code: "VERSION_NOT_FOUND" });
+    }
   });
 
   test("what serves without a traffic file is in use", async () => {

@@ -174,13 +174,13 @@ function understood({ content, file }: TrafficFile): Traffic | undefined {
 }
 
 /**
- * Deletes a version for good; its number is never used again. Throws VERSION_NOT_FOUND, and VERSION_IN_USE while it
- * answers or shadows. One that is only kept to go back to is let go of first.
+ * Deletes a version for good, or what a deploy that died left of one; its number is never used again. Throws
+ * VERSION_NOT_FOUND, and VERSION_IN_USE while it answers or shadows. One that is only kept to go back to is let go of
+ * first. The traffic is not held meanwhile: a promote of the same version at the same moment names one that is gone.
  */
 export async function retire(tools: TrafficTools, model: string, version: number): Promise<void> {
   const { repository, servingVersion } = tools;
-  const { etag, traffic, versions } = await readTrafficState(repository, model);
-  requireVersion(model, version, versions);
+  const { etag, traffic } = await readTrafficState(repository, model);
   const stable = traffic?.stable ?? (await servingVersion(model));
   const part = partOf(version, stable, traffic);
   if (part !== undefined) {

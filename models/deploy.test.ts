@@ -120,6 +120,22 @@ test("a deploy moves no traffic: who serves now is written down before the new v
   expect(JSON.parse((await repository.readTraffic("churn"))!.content)).toEqual({ stable: 1 });
 });
 
+test("what was written down of the traffic stays when nothing can be stored, and the refusal says so", async () => {
+  cpSync(MODELS, folder, { recursive: true });
+  const addVersion = () => Promise.reject(new HeadgateError("REPOSITORY_UNREACHABLE", "Full."));
+  const full = { ...repository, addVersion };
+  const over = { repository: full, servingVersion: async () => 1 };
+  expect(String(await refusal(request(), over))).toMatch(/Full\. churn\/traffic\.json.*stays: version 1 serves on/);
+  expect(String(await refusal(request(), over))).toMatch(/Full\.$/);
+});
+
+test("a process that ends gives the deploy up, whatever it was at", async () => {
+  const [ending, reason] = [new AbortController(), new HeadgateError("OVERLOADED", "It ends.")];
+  const dryRun = () => Promise.reject(new Error("its worker was ended")).finally(() => ending.abort(reason));
+  expect(await refusal(request(), { dryRun, signal: ending.signal })).toBe(reason);
+  expect(steps.at(-1)).toMatchObject({ step: "dry_run", ok: false, detail: "It ends." });
+});
+
 test("without a manifest the newest version's is taken, but not its examples", async () => {
   await deploy(tools(), request());
   const { manifest } = await deploy(tools(), request({ manifest: undefined }));
@@ -249,6 +265,13 @@ describe("parity", () => {
     );
   });
 
+  test("of a sample says so", async () => {
+    await deploy(tools(verdict({ sample: { share: 0.1, seed: 3 } })), asked());
+    expect(steps.find(({ step }) => step === "parity")!.detail).toContain(
+      "customer_30d_features (of a sample of 10%: at most 1% of all entities differ) has",
+    );
+  });
+
   test.each([
     ["is older than the manifest takes", { at_ms: NOW_MS - 37 * HOUR_MS }, /was compared at 2026-11-21/],
     ["failed", { verdict: "fail" as const, reason: "2 % differ" }, /2 % differ/],
@@ -272,4 +295,6 @@ const PASSED: ParityVerdict = {
   outcomes: {},
   causes: {},
   materialized_to: null,
+  definition: "d",
+  sample: null,
 };

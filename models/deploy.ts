@@ -44,6 +44,8 @@ export interface DeployTools {
   readonly now: () => number;
   /** Monotonic ms. */
   readonly clock: () => number;
+  /** Aborted when the process ends: what is under way is given up with its reason, and its workers are ended. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is to be deployed. */
@@ -87,7 +89,7 @@ export async function deploy(tools: DeployTools, request: DeployRequest): Promis
   const { file, model, weights } = request;
   checkModelName(model);
   const version = request.version ?? (await takeNumber(repository, model));
-  const run = createSteps(tools.clock, request.onStep);
+  const run = createSteps(tools.clock, request.onStep, tools.signal);
   const sums = await run("checksum", () => checkSum(request));
   const inspected = await run("graph", () => inspect(tools, file, weights));
   const checked = await run("manifest", () => checkManifest(tools, request, inspected, sums));
@@ -135,8 +137,8 @@ async function checkSum({ file, sha256, weights }: DeployRequest) {
   );
 }
 
-async function inspect({ inspect: look }: DeployTools, file: DeployFile, weights: readonly DeployFile[]) {
-  const value = await look(file, weights);
+async function inspect({ inspect: look, signal }: DeployTools, file: DeployFile, weights: readonly DeployFile[]) {
+  const value = await look(file, weights, signal);
   const { inputs, outputs } = value.graph;
   return { value, detail: `the runtime loads it: ${counted(inputs, "input")}, ${counted(outputs, "output")}` };
 }
@@ -219,20 +221,38 @@ async function proveOnStore(tools: DeployTools, run: RunStep, loaded: LoadedMode
 
 async function store(tools: DeployTools, { file, model, text, version, weights }: Candidate) {
   const { repository } = tools;
-  const pinned = await pinTraffic(tools, model);
-  await repository.addVersion(model, version, { files: storedFiles(file, weights), manifest: text });
+  const pin = await pinTraffic(tools, model);
+  try {
+    await repository.addVersion(model, version, { files: storedFiles(file, weights), manifest: text });
+  } catch (thrown) {
+    throw pin.written === undefined ? thrown : withPin(thrown, model, pin.written);
+  }
   // Nothing served before, so nothing is moved; a traffic file that somebody else wrote meanwhile stands.
-  if (!pinned) await putFirstTraffic(repository, model, version);
+  if (!pin.isThere) await putFirstTraffic(repository, model, version);
   return { value: undefined, detail: `version ${version} is in ${repository.address}` };
 }
 
-/** Writes down who serves where only the newest version's number says it; tells whether it is written down now. */
-async function pinTraffic({ repository, servingVersion }: DeployTools, model: string): Promise<boolean> {
-  if ((await trafficOf(repository, model)) !== undefined) return true;
+/** What is written down of who serves. */
+interface Pin {
+  readonly isThere: boolean;
+  /** The version that this deploy wrote down. */
+  readonly written: number | undefined;
+}
+
+/** Writes down who serves where only the newest version's number says it. */
+async function pinTraffic({ repository, servingVersion }: DeployTools, model: string): Promise<Pin> {
+  if ((await trafficOf(repository, model)) !== undefined) return { isThere: true, written: undefined };
   const serving = await servingVersion(model);
-  if (serving === undefined) return false;
-  await putFirstTraffic(repository, model, serving);
-  return true;
+  if (serving === undefined) return { isThere: false, written: undefined };
+  const isOurs = await putFirstTraffic(repository, model, serving);
+  return { isThere: true, written: isOurs ? serving : undefined };
+}
+
+/** A repository takes no traffic file back, so who is refused is told of the one that stays. */
+function withPin(thrown: unknown, model: string, stable: number): unknown {
+  if (!(thrown instanceof HeadgateError)) return thrown;
+  const stays = `${model}/traffic.json, written for this deploy, stays: version ${stable} serves on, and no newer one does before it is promoted.`;
+  return new HeadgateError(thrown.code, `${thrown.message} ${stays}`, thrown);
 }
 
 async function trafficOf(repository: ModelRepository, model: string) {
@@ -242,12 +262,15 @@ async function trafficOf(repository: ModelRepository, model: string) {
   });
 }
 
-async function putFirstTraffic(repository: ModelRepository, model: string, stable: number): Promise<void> {
+/** False where somebody else was first. */
+async function putFirstTraffic(repository: ModelRepository, model: string, stable: number): Promise<boolean> {
   const content = formatTraffic({ stable, canary: undefined, shadow: [], previous: undefined });
   try {
     await repository.putTraffic(model, content, undefined);
+    return true;
   } catch (thrown) {
     if (!(thrown instanceof HeadgateError) || thrown.code !== "DEPLOY_CONFLICT") throw thrown;
+    return false;
   }
 }
 

@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { columnOfKind } from "./fixtures/zoo.ts";
-import { checkExamples, compileExamples, WARM_UP_MAX_MS, WARM_UP_ROWS, WARM_UP_RUNS, warmUp } from "./golden.ts";
+import {
+  checkExamples,
+  checkScore,
+  compileExamples,
+  WARM_UP_MAX_MS,
+  WARM_UP_ROWS,
+  WARM_UP_RUNS,
+  warmUp,
+} from "./golden.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import type { RunModel } from "./session.ts";
 import { compileSignature, type TensorType } from "./signature.ts";
@@ -173,5 +181,82 @@ describe("warming up", () => {
     await expect(warmUp(failing, [], signature, COLUMNS, () => 0)).rejects.toThrow(
       /no such category\. That was a row of zeros/,
     );
+  });
+});
+
+describe("a manifest that allows fewer rows in a run", () => {
+  test("is proven with no more", async () => {
+    const { manifest, signature, examples } = setUp("float32", [0, 1, 2, 3, 4, 5, 6]);
+    const sizes: number[] = [];
+    const run: RunModel = async (take) => {
+      const rows = take();
+      sizes.push(rows.length);
+      return answering([0, 1, 2, 3, 4, 5, 6])(() => rows);
+    };
+    await checkExamples(run, examples, signature, { ...manifest, maxBatchRows: 3 });
+    expect(sizes.splice(0)).toEqual([1, 1, 1, 1, 1, 1, 1, 3, 3, 1]);
+    await checkExamples(run, examples, signature, { ...manifest, maxBatchRows: 1 });
+    expect(sizes.splice(0)).toEqual([1, 1, 1, 1, 1, 1, 1]);
+    await warmUp(run, examples, signature, COLUMNS, () => 0, 3);
+    expect(sizes.slice(0, 3)).toEqual([3, 3, 1]);
+  });
+
+  test("is compared in every part", async () => {
+    const { manifest, signature, examples } = setUp("float32", [0, 1, 2, 3, 4]);
+    const run: RunModel = async (take) => {
+      const rows = take();
+      return answering([0, 1, 2, 3, rows.length === 1 ? 4 : 7])(() => rows);
+    };
+    await expect(checkExamples(run, examples, signature, { ...manifest, maxBatchRows: 3 })).rejects.toThrow(
+      /examples\[4\].*got 7 in a batch of 2 rows/,
+    );
+  });
+});
+
+test("an example says nothing of outputs that have the name of something every object has", async () => {
+  const text = JSON.stringify({
+    ...{ service: "s", inputs: { X: "f" }, outputs: { answer: "y", constructor: "z" } },
+    examples: [{ inputs: { f: 1 }, outputs: { answer: 1 } }],
+  });
+  expect(compileExamples(parseManifest(text, "m/model.json"), COLUMNS)).toMatchObject([{ expected: [1, undefined] }]);
+});
+
+test("no further example is run once nobody waits", async () => {
+  const { manifest, signature, examples } = setUp("float32", [0, 1, 2]);
+  const ending = new AbortController();
+  let runs = 0;
+  const run: RunModel = async (take) => {
+    runs++;
+    ending.abort(new Error("it ends"));
+    return answering([0, 1, 2])(take);
+  };
+  await expect(checkExamples(run, examples, signature, manifest, ending.signal)).rejects.toThrow("it ends");
+  expect(runs).toBe(1);
+});
+
+describe("the manifest's score", () => {
+  const scored = async (score: string, type: TensorType, answer: OutputValue, isExample = true) => {
+    const { manifest, signature, examples } = setUp(type, isExample ? [answer] : []);
+    await checkScore(answering([answer]), examples, signature, COLUMNS, { ...manifest, score });
+  };
+
+  test.each<[string, TensorType, OutputValue]>([
+    ["answer", "float32", 0.5],
+    ["answer", "int64", 7n],
+    ["answer[1]", "float32", [0.5, Number.NaN]],
+    ["answer[0]", "float64", [[1, 2]]],
+  ])("%s of a %s is a number", async (score, type, answer) => {
+    await expect(scored(score, type, answer, typeof answer === "number")).resolves.toBeUndefined();
+  });
+
+  test.each<[string, TensorType, OutputValue, string]>([
+    ["answer[7]", "float32", [0.5, 0.5], '"answer" is a list of 2 (float32)'],
+    ["answer", "string", "churn", '"answer" is one string'],
+    ["answer[0]", "bool", [true], '"answer" is a list of 1 (bool)'],
+  ])("%s of a %s is refused", async (score, type, answer, what) => {
+    await expect(scored(score, type, answer)).rejects.toMatchObject({
+      code: "MANIFEST_INVALID",
+      message: `m/model.json: score "${score}" is no number of the answer: ${what}; name a number of it.`,
+    });
   });
 });

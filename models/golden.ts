@@ -9,6 +9,8 @@ import type { FeatureValue, ScalarKind } from "../features/field.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import type { FeatureColumn } from "../features/read-plan.ts";
 import type { Manifest, ManifestOutputValue } from "./manifest.ts";
+import { invalidManifest } from "./manifest-schema.ts";
+import { compileScore, scoreOutput } from "./score.ts";
 import type { RunModel } from "./session.ts";
 import { columnOf, featureValueOf, type Signature, type TensorType } from "./signature.ts";
 import type { FeatureRow, OutputValue } from "./tensor.ts";
@@ -16,7 +18,7 @@ import type { FeatureRow, OutputValue } from "./tensor.ts";
 /** How far a float may be from an example's, as numpy.allclose has it: |got − expected| ≤ absolute + relative · |expected|. */
 const GOLDEN_TOLERANCE = Object.freeze({ relative: 1e-4, absolute: 1e-6 });
 
-/** Rows of the larger warm-up batch. */
+/** Rows of the larger warm-up batch, and of those of the examples, unless the manifest allows only fewer. */
 export const WARM_UP_ROWS = 64;
 /** Runs of one row that are timed. More find a steadier least time and delay the load by as many runs. */
 export const WARM_UP_RUNS = 20;
@@ -45,35 +47,51 @@ export function compileExamples(manifest: Manifest, columns: readonly FeatureCol
       const position = columnOf(manifest, feature, columns);
       row[position] = featureValueOf(manifest, `examples[${i}].inputs.${feature}`, columns[position]!, written);
     }
-    return Object.freeze({ row, expected: manifest.outputs.map(({ name }) => example.outputs[name]) });
+    const told = (name: string) => (Object.hasOwn(example.outputs, name) ? example.outputs[name] : undefined);
+    return Object.freeze({ row, expected: manifest.outputs.map(({ name }) => told(name)) });
   });
 }
 
-/** Runs the examples and compares. Throws GOLDEN_MISMATCH naming the example, the output, expected and got. */
+/** The rows of a batch that proves a model: no more than requests could ever be run in. */
+export const provingRows = ({ maxBatchRows = WARM_UP_ROWS }: Pick<Manifest, "maxBatchRows">): number =>
+  Math.min(WARM_UP_ROWS, maxBatchRows);
+
+/**
+ * Runs the examples and compares. Throws GOLDEN_MISMATCH naming the example, the output, expected and got, and the
+ * signal's reason between two runs.
+ */
 export async function checkExamples(
   run: RunModel,
   examples: readonly GoldenExample[],
   signature: Signature,
   manifest: Manifest,
+  signal?: AbortSignal,
 ): Promise<void> {
   if (examples.length === 0) return;
   for (const [i, example] of examples.entries()) {
+    signal?.throwIfAborted();
     const { outputs } = await run(() => [example.row]);
     for (const [o, answers] of outputs.entries()) compare(manifest, signature, example, i, o, answers[0]!, "");
   }
-  const batch = repeated(examples, Math.max(WARM_UP_ROWS, examples.length));
-  const { outputs } = await run(() => batch.map(({ row }) => row));
-  for (const [at, example] of batch.entries()) {
-    const where = ` in a batch of ${batch.length} rows (alone it is right: the export's batch axis is)`;
-    for (const [o, answers] of outputs.entries()) {
-      compare(manifest, signature, example, at % examples.length, o, answers[at]!, where);
+  const batchRows = provingRows(manifest);
+  if (batchRows === 1) return;
+  const all = repeated(examples, Math.max(batchRows, examples.length));
+  for (let start = 0; start < all.length; start += batchRows) {
+    signal?.throwIfAborted();
+    const batch = all.slice(start, start + batchRows);
+    const { outputs } = await run(() => batch.map(({ row }) => row));
+    const where = ` in a batch of ${batch.length} rows (alone it is right: the export's batch axis is wrong)`;
+    for (const [at, example] of batch.entries()) {
+      const index = (start + at) % examples.length;
+      for (const [o, answers] of outputs.entries())
+        compare(manifest, signature, example, index, o, answers[at]!, where);
     }
   }
 }
 
 /**
  * Runs the model until it is warm, over the examples or, without any, over a row of zeros and empty texts (defaults
- * where there are), and times it. `now` is monotonic milliseconds. Rejects with MODEL_FAILED.
+ * where there are), and times it. `now` is monotonic milliseconds, `batchRows` the larger batch's. Rejects with MODEL_FAILED.
  */
 export async function warmUp(
   run: RunModel,
@@ -81,12 +99,13 @@ export async function warmUp(
   signature: Signature,
   columns: readonly FeatureColumn[],
   now: () => number,
+  batchRows = WARM_UP_ROWS,
 ): Promise<WarmUp> {
-  const rows = examples.length > 0 ? examples.map(({ row }) => row) : [blankRow(signature, columns)];
+  const rows = rowsOf(examples, signature, columns);
   let leastMs = Number.POSITIVE_INFINITY;
   try {
     const startMs = now();
-    const batch = repeated(rows, WARM_UP_ROWS);
+    const batch = repeated(rows, batchRows);
     let batchMs = await timed(run, batch, now);
     if (now() - startMs < WARM_UP_MAX_MS) batchMs = await timed(run, batch, now);
     const singlyMs = now();
@@ -102,6 +121,39 @@ export async function warmUp(
       thrown,
     );
   }
+}
+
+/** Throws MANIFEST_INVALID where the manifest's score is no number of the answer, whatever the number is. */
+export async function checkScore(
+  run: RunModel,
+  examples: readonly GoldenExample[],
+  signature: Signature,
+  columns: readonly FeatureColumn[],
+  { file, score }: Manifest,
+): Promise<void> {
+  if (score === undefined) return;
+  const { outputs } = await run(() => rowsOf(examples, signature, columns).slice(0, 1));
+  const shown = outputs.map((answers) => answers.map(withoutNaN));
+  if (!Number.isNaN(compileScore(score, signature.outputs)(shown, 0))) return;
+  const at = signature.outputs.findIndex(({ name }) => name === scoreOutput(score));
+  const { name, type } = signature.outputs[at]!;
+  const answer = shown[at]![0]!;
+  const what = Array.isArray(answer) ? `a list of ${answer.length} (${type})` : `one ${type}`;
+  throw invalidManifest(file, `score "${score}" is no number of the answer: "${name}" is ${what}; name a number of it`);
+}
+
+/** A number that is not one is a number's place all the same. */
+function withoutNaN(value: OutputValue): OutputValue {
+  if (Array.isArray(value)) return value.map(withoutNaN);
+  return Number.isNaN(value) ? 0 : value;
+}
+
+function rowsOf(
+  examples: readonly GoldenExample[],
+  signature: Signature,
+  columns: readonly FeatureColumn[],
+): readonly FeatureRow[] {
+  return examples.length > 0 ? examples.map(({ row }) => row) : [blankRow(signature, columns)];
 }
 
 /** How long a run takes, ms, from when it has its rows. */

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { findModel, stableVersion } from "./alias.ts";
 import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type Models, openModels } from "./lifecycle.ts";
-import { openModelRepository } from "./repository.ts";
+import { type ModelRepository, openModelRepository } from "./repository.ts";
 
 let directory: string;
 let models: Models;
@@ -116,6 +116,66 @@ test("a request finds its model and version, or is told what there is", async ()
     expect.objectContaining({
       code: "MODEL_UNAVAILABLE",
       message: expect.stringMatching(/"gone" has no version that is ready; GET \/models\/gone says why/),
+    }),
+  );
+});
+
+test("a refresh of one model asks about no other, and drops one that is gone", async () => {
+  await copy("double");
+  await copy("string");
+  const repository = await openModelRepository(directory);
+  const asked: string[] = [];
+  const counted: ModelRepository = {
+    ...repository,
+    models: () => {
+      asked.push("models");
+      return repository.models();
+    },
+    fingerprints: (name) => {
+      asked.push(name);
+      return repository.fingerprints(name);
+    },
+  };
+  models = await openModels({ repository: counted, columnsOf: zooColumns, now: () => performance.now() });
+  asked.length = 0;
+  await models.refresh("double");
+  expect(asked).toEqual(["double"]);
+  const [gone, left] = [models.get("double")!.stable!, models.get("string")!.stable!];
+  // What a deleted model leaves: the number that is never used again, and who was to serve.
+  await rm(join(directory, "double"), { recursive: true });
+  await mkdir(join(directory, "double"));
+  for (const file of ["1.deploy.json", "traffic.json"]) await writeFile(join(directory, "double", file), "{}");
+  await models.refresh("double");
+  expect(asked).toEqual(["double", "double"]);
+  expect(models.list().map(({ name }) => name)).toEqual(["string"]);
+  expect([gone.state, left.state]).toEqual(["UNAVAILABLE", "READY"]);
+  await rm(join(directory, "double"), { recursive: true });
+  await copy("double");
+  await models.refresh("double");
+  expect(models.list().map(({ name, stable }) => [name, stable?.state])).toEqual([
+    ["double", "READY"],
+    ["string", "READY"],
+  ]);
+});
+
+test("a folder that no model can be called is shown while it is there", async () => {
+  await copy("double");
+  await mkdir(join(directory, "bad name"));
+  await writeFile(join(directory, "bad name", "model.json"), "{}");
+  await open();
+  await models.refresh("bad name");
+  expect(models.get("bad name")!.reason).toMatch(/can't be used/);
+  await rm(join(directory, "bad name"), { recursive: true });
+  await models.refresh("bad name");
+  expect(models.list().map(({ name }) => name)).toEqual(["double"]);
+});
+
+test("where there is no model at all the refusal says how to get one", async () => {
+  const repository = await openModelRepository(directory, { mayBeEmpty: true });
+  models = await openModels({ repository, columnsOf: zooColumns, now: () => performance.now() });
+  expect(() => findModel(models, "churn")).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(/there is none; deploy one with headgate models deploy/),
     }),
   );
 });

@@ -35,6 +35,7 @@ export async function openModels(options: ModelsOptions): Promise<Models> {
 class OpenModels implements Models {
   readonly #options: ModelsOptions;
   readonly #spare = new SpareWorker();
+  /** Of every model that ever was: one that goes may come again. */
   readonly #versions = new Map<string, ModelVersions>();
   #served: ReadonlyMap<string, ServedModel> = new Map();
   /** Nobody is served while models are opened for the first time, and this thread is the quickest place for it. */
@@ -61,12 +62,10 @@ class OpenModels implements Models {
   }
 
   async refresh(name?: string): Promise<void> {
-    const there = await this.#options.repository.models();
-    const names = name === undefined ? new Set([...there, ...this.#versions.keys()]) : [name];
+    if (name !== undefined) return this.#refreshModel(name);
     const failures: unknown[] = [];
-    for (const one of names) {
-      const refreshed = there.includes(one) ? this.#refreshModel(one) : this.#drop(one);
-      await refreshed.catch((thrown: unknown) => failures.push(thrown));
+    for (const one of new Set([...(await this.#options.repository.models()), ...this.#versions.keys()])) {
+      await this.#refreshModel(one).catch((thrown: unknown) => failures.push(thrown));
     }
     if (failures.length > 0) throw failures[0];
   }
@@ -79,23 +78,16 @@ class OpenModels implements Models {
   #refreshModel(name: string): Promise<void> {
     let versions = this.#versions.get(name);
     if (versions === undefined) {
-      versions = new ModelVersions(name, this.#options, this.#spare, (served) => this.#put(served));
+      versions = new ModelVersions(name, this.#options, this.#spare, (served) => this.#put(name, served));
       this.#versions.set(name, versions);
     }
     return versions.refresh(this.#isServing);
   }
 
-  #put(served: ServedModel): void {
-    const next = new Map(this.#served).set(served.name, served);
+  #put(name: string, served: ServedModel | undefined): void {
+    const next = new Map(this.#served);
+    if (served === undefined) next.delete(name);
+    else next.set(name, served);
     this.#served = new Map([...next].sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  /** A model that is no longer in the repository. */
-  async #drop(name: string): Promise<void> {
-    const versions = this.#versions.get(name);
-    if (versions === undefined) return;
-    this.#versions.delete(name);
-    this.#served = new Map([...this.#served].filter(([one]) => one !== name));
-    await versions.close();
   }
 }

@@ -6,6 +6,7 @@ import type { FeatureColumn } from "../features/read-plan.ts";
 import { expectAnswers } from "./fixtures/answers.ts";
 import { columnOfKind, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type LoadedModel, loadModel, type ModelRunEvent, type ModelStateEvent } from "./loaded-model.ts";
+import { parseManifest } from "./manifest.ts";
 import { type ModelRepository, openModelRepository } from "./repository.ts";
 
 const now = () => performance.now();
@@ -127,4 +128,37 @@ test("states and runs are told to whoever listens", async () => {
     { model: "int64", version: 1, rows: rows.length * 2, durationMs: expect.any(Number), failed: false },
     { model: "int64", version: 1, rows: 1, durationMs: expect.any(Number), failed: true },
   ]);
+});
+
+test("a candidate's states and runs are told to nobody, whether it loads or not", async () => {
+  const told: unknown[] = [];
+  const listener = (event: unknown) => void told.push(event);
+  for (const name of ["headgate:model-state", "headgate:model-run"]) subscribe(name, listener);
+  const tried = { repository, name: "int64", version: 1, now, isCandidate: true };
+  const candidate = await loadModel({ ...tried, columnsOf: zooColumns });
+  await candidate.predict(readExpected("int64").rows);
+  await candidate.close();
+  await loadModel({ ...tried, columnsOf: () => undefined }).catch(() => undefined);
+  for (const name of ["headgate:model-state", "headgate:model-run"]) unsubscribe(name, listener);
+  expect(told).toEqual([]);
+});
+
+test.each([
+  [undefined, undefined, [1_024, 476]],
+  [2_000, undefined, [1_500]],
+  [2_000, 1_200, [1_200, 300]],
+  [700, 1_200, [700, 700, 100]],
+])("a setting of %j rows a run and a manifest's %j", async (maxBatchRows, written, runs) => {
+  const rows: number[] = [];
+  const listener = (event: unknown) => void rows.push((event as ModelRunEvent).rows);
+  subscribe("headgate:model-run", listener);
+  const manifest = parseManifest((await repository.readManifest("int64", 1)).content, "model.json");
+  model = await loadModel({
+    ...{ repository, name: "int64", version: 1, columnsOf: zooColumns, now, maxBatchRows },
+    manifest: { ...manifest, maxBatchRows: written },
+  });
+  const [row] = readExpected("int64").rows;
+  await model.predict(Array.from({ length: 1_500 }, () => row!));
+  unsubscribe("headgate:model-run", listener);
+  expect(rows).toEqual(runs);
 });

@@ -40,7 +40,9 @@ export interface LoadedModel {
   readonly classLabels: Readonly<Record<string, ClassLabels>>;
   /** The least that one run of one row took at load, µs. */
   readonly runMicros: number;
-  /** Where it runs: on this thread, or in threads of its own since a run is slow or nobody waits for it. */
+  /** CPU time that opening it in a worker took, ms; 0 where it was opened on this thread. */
+  readonly openMs: number;
+  /** Where it runs: on this thread, or in processes of its own since it is slow or nobody waits for it. */
   readonly placement: Placement;
   /** Rows waiting for a run. */
   readonly queuedRows: number;
@@ -101,6 +103,10 @@ export interface VersionToLoad extends Omit<LoadOptions, "repository"> {
   readonly isServing?: boolean;
   /** True for what nobody waits for, such as a shadow: it stays in worker processes, however quick it is. */
   readonly aside?: boolean;
+  /** True for one that is only tried, as a deploy does: nobody is told of its states and runs, since it never serves. */
+  readonly isCandidate?: boolean;
+  /** Aborted: it is not loaded after all, and its worker is ended, also later. */
+  readonly signal?: AbortSignal | undefined;
   /** Lends the worker that versions are proven in; each gets one of its own unless given. */
   readonly spare?: SpareWorker;
 }
@@ -109,6 +115,7 @@ export interface VersionToLoad extends Omit<LoadOptions, "repository"> {
 export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
   const { name, version, now } = options;
   const enter = (state: ModelState, reason?: string) => {
+    if (options.isCandidate === true) return;
     const event: ModelStateEvent = { model: name, version, state, reason };
     if (modelState.hasSubscribers) modelState.publish(event);
   };
@@ -121,8 +128,10 @@ export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
     const opened = await (isElsewhere ? openElsewhere(options, aside ? undefined : options.spare) : openHere(options));
     try {
       checkFiles(manifest, opened);
-      const proven = await prove(opened.session, manifest, columns, now);
-      const place = await settle(options, opened, proven, manifest, aside, options.spare);
+      const proven = await prove(opened.session, manifest, columns, now, options.signal);
+      // One that is only tried runs one row at a time.
+      const threads = options.isCandidate === true ? 1 : manifest.threads;
+      const place = await settle(options, opened, proven, threads, aside, options.spare);
       return serve(options, { manifest, columns, opened, proven, place }, enter);
     } catch (thrown) {
       await opened.session.release();
@@ -154,15 +163,15 @@ interface Parts {
 }
 
 function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) => void): LoadedModel {
-  const { name, now, version } = options;
+  const { name, now, version, maxBatchRows: mostRows = MAX_BATCH_ROWS } = options;
   const { columns, manifest, opened, place } = parts;
   const { runMicros, runTime, signature } = parts.proven;
   const batcher = createBatcher({
-    run: observed(place.run, name, version, now),
+    run: options.isCandidate === true ? place.run : observed(place.run, name, version, now),
     now,
     runTime,
     maxRuns: place.maxRuns,
-    maxBatchRows: Math.min(manifest.maxBatchRows ?? MAX_BATCH_ROWS, options.maxBatchRows ?? MAX_BATCH_ROWS),
+    maxBatchRows: Math.min(manifest.maxBatchRows ?? mostRows, mostRows),
     maxQueueRows: options.maxQueueRows,
     maxDelayMs: manifest.maxDelayUs / 1_000,
   });
@@ -191,6 +200,7 @@ function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) 
     modelBytes: opened.modelBytes,
     classLabels: labelsByName(manifest, opened.classLabels),
     runMicros,
+    openMs: opened.openMs,
     placement: place.placement,
     get state() {
       return state === "READY" && place.failure() !== undefined ? "UNAVAILABLE" : state;

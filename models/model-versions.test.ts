@@ -8,7 +8,6 @@ import { HeadgateError } from "../errors.ts";
 import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type Models, openModels } from "./lifecycle.ts";
 import { type ModelRepository, openModelRepository } from "./repository.ts";
-import { watchModels } from "./repository-watch.ts";
 
 let directory: string;
 let repository: ModelRepository;
@@ -175,29 +174,22 @@ test("while the repository does not answer, what serves stays and a refresh says
 });
 
 test("refreshes that are asked for while one is under way are one more, after it", async () => {
-  let [asked, listed] = [0, 0];
+  let listed = 0;
   let goOn = () => {};
   const held = new Promise<void>((resolve) => {
     goOn = resolve;
   });
   await open({
-    models: async () => {
-      const names = await repository.models();
-      asked++;
-      return names;
-    },
     fingerprints: async (model) => {
       const found = await repository.fingerprints(model);
       if (++listed === 2) await held;
       return found;
     },
   });
-  asked = 0;
   const first = models.refresh("double");
   await expect.poll(() => listed).toBe(2);
   await put(2);
-  const others = [models.refresh("double"), models.refresh("double"), models.refresh()];
-  await expect.poll(() => asked).toBe(4);
+  const others = [models.refresh("double"), models.refresh("double"), models.refresh("double")];
   await new Promise((resolve) => setImmediate(resolve));
   goOn();
   await Promise.all([first, ...others]);
@@ -216,70 +208,4 @@ test("models come and go", async () => {
   await models.refresh("string");
   await models.refresh("never-was");
   expect(models.list().map(({ name }) => name)).toEqual(["double"]);
-});
-
-test("the watch refreshes what has changed and nothing else, less often what fails", async () => {
-  await open();
-  const refreshed: string[] = [];
-  let failing = false;
-  const snapshots: ReadonlyMap<string, string>[] = [];
-  let looks = 0;
-  const turns: (() => void)[] = [];
-  const watch = watchModels(
-    {
-      refresh: async (name) => {
-        refreshed.push(name!);
-        if (failing) throw new Error("away");
-      },
-    },
-    {
-      repository: {
-        snapshot: async () => {
-          looks++;
-          return snapshots.shift() ?? Promise.reject(new Error("away"));
-        },
-      },
-      intervalMs: 1_000,
-      wait: (ms) =>
-        new Promise((resolve) => {
-          expect(ms).toBe(1_000);
-          turns.push(resolve);
-        }),
-    },
-  );
-  const turn = async () => {
-    await expect.poll(() => turns.length).toBe(1);
-    turns.shift()!();
-    await expect.poll(() => turns.length).toBe(1);
-  };
-  const [ab, b2] = [
-    new Map([
-      ["a", "1"],
-      ["b", "1"],
-    ]),
-    new Map([["b", "2"]]),
-  ];
-  snapshots.push(ab, ab, b2);
-  await turn();
-  expect(refreshed.splice(0)).toEqual(["a", "b"]);
-  await turn();
-  expect(refreshed).toEqual([]);
-  failing = true;
-  await turn();
-  expect(refreshed.splice(0)).toEqual(["b", "a"]);
-  snapshots.push(b2, b2, b2);
-  await turn();
-  expect(refreshed).toEqual([]);
-  failing = false;
-  await turn();
-  expect(refreshed.splice(0)).toEqual(["b", "a"]);
-  await turn();
-  expect(refreshed).toEqual([]);
-  looks = 0;
-  for (let i = 0; i < 7; i++) await turn();
-  // After the first failure one is left out, after the second three.
-  expect(looks).toBe(3);
-  const closing = watch.close();
-  turns.shift()!();
-  await closing;
 });

@@ -7,6 +7,7 @@
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { type LoadedModel, loadModel } from "./loaded-model.ts";
 import { belongsInline } from "./placement.ts";
+import { isModelName } from "./repository-layout.ts";
 import type { ModelsOptions, ServedModel, VersionStatus } from "./served-model.ts";
 import type { SpareWorker } from "./spare-worker.ts";
 import { parseTraffic, type Traffic } from "./traffic.ts";
@@ -29,16 +30,21 @@ interface Listing {
   readonly trafficEtag: string | undefined;
   /** Why the versions or the traffic can't be told. */
   readonly problem: string | undefined;
+  /** True: it is no model of the repository any more. */
+  readonly isGone: boolean;
 }
 
-const NOTHING: Listing = { fingerprints: new Map(), traffic: undefined, trafficEtag: undefined, problem: undefined };
+const NOTHING: Listing = {
+  fingerprints: new Map(),
+  ...{ traffic: undefined, trafficEtag: undefined, problem: undefined, isGone: false },
+};
 
 /** The versions of one model. */
 export class ModelVersions {
   readonly #name: string;
   readonly #options: ModelsOptions;
   readonly #spare: SpareWorker;
-  readonly #publish: (served: ServedModel) => void;
+  readonly #publish: (served: ServedModel | undefined) => void;
   readonly #versions = new Map<number, Version>();
   readonly #closing = new Set<Promise<void>>();
   #listing = NOTHING;
@@ -47,8 +53,13 @@ export class ModelVersions {
   #next: Promise<void> | undefined;
   #closed = false;
 
-  /** `publish` takes each snapshot, in the turn in which it becomes what serves. */
-  constructor(name: string, options: ModelsOptions, spare: SpareWorker, publish: (served: ServedModel) => void) {
+  /** `publish` takes each snapshot, in the turn in which it becomes what serves; undefined: there is no such model. */
+  constructor(
+    name: string,
+    options: ModelsOptions,
+    spare: SpareWorker,
+    publish: (served: ServedModel | undefined) => void,
+  ) {
     this.#name = name;
     this.#spare = spare;
     this.#options = options;
@@ -108,17 +119,23 @@ export class ModelVersions {
       if (fingerprints.size === 0) await repository.readManifest(name);
     } catch (thrown) {
       if (isUnreachable(thrown)) throw thrown;
-      return { ...NOTHING, problem: reasonOf(thrown) };
+      return { ...NOTHING, problem: reasonOf(thrown), isGone: await this.#isGone(thrown) };
     }
     try {
       const file = await repository.readTraffic(name);
       const traffic = file && parseTraffic(file.content, file.file);
-      return { fingerprints, traffic, trafficEtag: file?.etag, problem: undefined };
+      return { ...NOTHING, fingerprints, traffic, trafficEtag: file?.etag };
     } catch (thrown) {
       if (isUnreachable(thrown)) throw thrown;
       const { traffic, trafficEtag } = this.#listing;
-      return { fingerprints, traffic, trafficEtag, problem: reasonOf(thrown) };
+      return { ...NOTHING, fingerprints, traffic, trafficEtag, problem: reasonOf(thrown) };
     }
+  }
+
+  /** A folder whose name no model can have is shown for as long as it is there. */
+  async #isGone(thrown: unknown): Promise<boolean> {
+    if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") return false;
+    return isModelName(this.#name) || !(await this.#options.repository.models()).includes(this.#name);
   }
 
   /** Loads what is to be loaded and is not; returns the versions that are wanted. Rejects when one can't be reached. */
@@ -178,13 +195,13 @@ export class ModelVersions {
 
   /** Makes what is loaded what is served. */
   #show(kept: ReadonlySet<number>): void {
-    const { fingerprints, traffic } = this.#listing;
+    const { fingerprints, isGone, traffic } = this.#listing;
     const loaded = (version: number | undefined) =>
       version === undefined ? undefined : this.#versions.get(version)?.model;
     if (fingerprints.size === 0) this.#stable = undefined;
     else if (traffic === undefined) this.#stable = loaded([...kept].find((one) => this.#isLoaded(one))) ?? this.#stable;
     else this.#stable = loaded(traffic.stable) ?? this.#stable ?? loaded(traffic.previous);
-    this.#publish(this.#snapshot(kept, this.#reason()));
+    this.#publish(isGone ? undefined : this.#snapshot(kept, this.#reason()));
   }
 
   #snapshot(kept: ReadonlySet<number>, reason: string | undefined): ServedModel {
@@ -257,8 +274,8 @@ export function wantedVersions(
 }
 
 /** Whether a loaded version runs where its part in the traffic wants it. */
-const isPlaced = ({ placement, runMicros, state }: LoadedModel, aside: boolean): boolean =>
-  (placement === "inline") === belongsInline(runMicros, aside) && state === "READY";
+const isPlaced = (model: LoadedModel, aside: boolean): boolean =>
+  (model.placement === "inline") === belongsInline(model, aside) && model.state === "READY";
 
 /** Whether it is the repository that failed, and not the model. */
 function isUnreachable(thrown: unknown): boolean {

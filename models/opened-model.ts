@@ -6,7 +6,7 @@
 
 import type { FeatureColumn } from "../features/read-plan.ts";
 import { type FileSums, sumsOf } from "./file-sums.ts";
-import { checkExamples, compileExamples, WARM_UP_ROWS, type WarmUp, warmUp } from "./golden.ts";
+import { checkExamples, checkScore, compileExamples, provingRows, warmUp } from "./golden.ts";
 import type { Manifest } from "./manifest.ts";
 import { readOnnxFile } from "./onnx-file.ts";
 import type { ModelRepository } from "./repository.ts";
@@ -22,6 +22,8 @@ export interface VersionFiles {
   readonly repository: Pick<ModelRepository, "readModel" | "readWeights">;
   readonly name: string;
   readonly version: number;
+  /** Aborted: a worker that has it open is ended, whatever it is doing. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A model that is open and not proven yet. */
@@ -31,6 +33,8 @@ export interface OpenedModel extends FileSums {
   readonly session: ModelSession;
   /** The worker that holds it; undefined: it is open on this thread. */
   readonly worker: SessionWorker | undefined;
+  /** CPU time that the runtime took to open it, ms; 0 where that was on this thread, which has been held for it already. */
+  readonly openMs: number;
   /** What onnx-file.ts made of it, to open it once more. */
   bytes(): Promise<Uint8Array>;
   readonly weights: readonly WeightFile[];
@@ -52,22 +56,22 @@ export async function openHere(files: VersionFiles): Promise<OpenedModel> {
   const weights = await readWeights(files, weightFiles);
   const session = await openSession(bytes, file, weights);
   const sums = sumsOf(content, weights);
-  return { file, session, worker: undefined, bytes: async () => bytes, weights, classLabels, ...sums };
+  return { file, session, worker: undefined, openMs: 0, bytes: async () => bytes, weights, classLabels, ...sums };
 }
 
 /** Opens a version in a worker of its own, the spare one where it is free. Throws as openHere does, and MODEL_FAILED when the worker ends. */
 export async function openElsewhere(files: VersionFiles, spare?: SpareWorker): Promise<OpenedModel> {
   const { file, content } = await files.repository.readModel(files.name, files.version);
-  const worker = (await spare?.take(file)) ?? new SessionWorker(file);
+  const worker = (await spare?.take(file)) ?? new SessionWorker(file, undefined, files.signal);
   try {
     await worker.sendFile(undefined, content);
     const { classLabels, isRewritten, weightFiles } = await worker.call("parse", { file, asIs: false });
     const weights = await readWeights(files, weightFiles);
     for (const weight of weights) await worker.sendFile(weight.name, weight.content);
-    const { graph, ...sums } = await worker.call("open", null);
+    const { graph, openMs, ...sums } = await worker.call("open", null);
     const session = worker.session(graph);
     const bytes = async () => (isRewritten ? worker.readRewritten() : content);
-    return { file, session, worker, bytes, weights, classLabels, ...sums };
+    return { file, session, worker, openMs, bytes, weights, classLabels, ...sums };
   } catch (thrown) {
     await worker.end();
     throw thrown;
@@ -80,17 +84,18 @@ export async function prove(
   manifest: Manifest,
   columns: readonly FeatureColumn[],
   now: () => number,
+  signal?: AbortSignal,
 ): Promise<ProvenModel> {
   const signature = compileSignature(manifest, session.graph, columns);
   const examples = compileExamples(manifest, columns);
   const run = session.compileRun(signature);
-  await checkExamples(run, examples, signature, manifest);
-  const warm = await warmUp(run, examples, signature, columns, now);
-  return { signature, run, runMicros: warm.runMicros, runTime: runTimeOf(warm) };
+  await checkExamples(run, examples, signature, manifest, signal);
+  const batchRows = provingRows(manifest);
+  const { batchMs, runMicros } = await warmUp(run, examples, signature, columns, now, batchRows);
+  await checkScore(run, examples, signature, columns, manifest);
+  const runTime = new RunTime({ rows: 1, ms: runMicros / 1_000 }, { rows: batchRows, ms: batchMs });
+  return { signature, run, runMicros, runTime };
 }
-
-const runTimeOf = ({ batchMs, runMicros }: WarmUp): RunTime =>
-  new RunTime({ rows: 1, ms: runMicros / 1_000 }, { rows: WARM_UP_ROWS, ms: batchMs });
 
 /** One after the other: a model of gigabytes is not to be in memory twice. */
 async function readWeights(files: VersionFiles, names: readonly string[]): Promise<readonly WeightFile[]> {

@@ -3,7 +3,6 @@
  * loop for as long, else in worker processes, so that one heavy model never delays a light one.
  */
 
-import type { Manifest } from "./manifest.ts";
 import type { OpenedModel, ProvenModel, VersionFiles } from "./opened-model.ts";
 import { type ModelSession, openSession, type RunModel } from "./session.ts";
 import { openPool } from "./session-pool.ts";
@@ -16,6 +15,17 @@ export type Placement = "inline" | "workers";
 /** A run of one row that takes less is run on this thread, µs: to hand it to another process and back takes a third of it. */
 const INLINE_MAX_MICROS = 1_000;
 
+/** A model that takes longer to be opened stays where it was proven, ms: to open it here would hold the event loop for as long. */
+const INLINE_OPEN_MAX_MS = 50;
+
+/** What decides where a version belongs. */
+export interface Weight {
+  /** Of a run of one row, µs. */
+  readonly runMicros: number;
+  /** CPU time to open it, ms; 0 where it was opened on this thread. */
+  readonly openMs: number;
+}
+
 /** Where a version runs from now on. */
 export interface Place {
   readonly placement: Placement;
@@ -27,23 +37,26 @@ export interface Place {
 }
 
 /**
- * Whether a version whose runs take so long belongs on this thread. `aside`: nobody waits for it, such as a shadow, and it
+ * Whether a version that takes so long belongs on this thread. `aside`: nobody waits for it, such as a shadow, and it
  * stays in workers, however quick it is.
  */
-export const belongsInline = (runMicros: number, aside: boolean): boolean =>
-  !WORKERS_WORK || (runMicros < INLINE_MAX_MICROS && !aside);
+export const belongsInline = ({ openMs, runMicros }: Weight, aside: boolean): boolean =>
+  !WORKERS_WORK || (runMicros < INLINE_MAX_MICROS && openMs < INLINE_OPEN_MAX_MS && !aside);
 
-/** Leaves the model where it was proven when that is where it belongs, or opens it there and closes it here. */
+/**
+ * Leaves the model where it was proven when that is where it belongs, or opens it there and closes it here. `threads` is
+ * how many workers it gets where it runs in workers.
+ */
 export async function settle(
   { name, version }: VersionFiles,
   opened: OpenedModel,
   { run, runMicros, signature }: ProvenModel,
-  { threads }: Manifest,
+  threads: number,
   aside: boolean,
   spare?: SpareWorker,
 ): Promise<Place> {
-  const { file, session, weights, worker } = opened;
-  const isInline = belongsInline(runMicros, aside);
+  const { file, openMs, session, weights, worker } = opened;
+  const isInline = belongsInline({ runMicros, openMs }, aside);
   const inline = (here: ModelSession, itsRun: RunModel): Place => ({
     placement: "inline",
     run: itsRun,

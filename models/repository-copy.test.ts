@@ -145,14 +145,14 @@ describe("over a store that fails when it is told to", () => {
     const whole = filesBelow(cache).length;
     const elsewhere = createModelRepository(openRepositoryStore(objects, address));
     await elsewhere.deleteVersion("churn", 1);
-    await repository.snapshot();
+    for (let looks = 0; looks < 2; looks++) await repository.snapshot();
     expect(filesBelow(cache)).toHaveLength(whole - 2);
     for (let version = 3; version < 23; version++) {
       await elsewhere.addVersion("churn", version, uploadOf(`${version}`));
       await readAll(repository);
       await elsewhere.deleteVersion("churn", version);
     }
-    await repository.snapshot();
+    for (let looks = 0; looks < 2; looks++) await repository.snapshot();
     expect(filesBelow(cache)).toHaveLength(whole - 2);
     isAway = true;
     expect(await (await open()).versions("churn")).toEqual([2]);

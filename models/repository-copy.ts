@@ -1,7 +1,7 @@
 /**
  * A local copy of what was read from a bucket of models, so that a gateway goes on, and starts, when S3 is away. It keeps
  * the last listing and the files that were read, each under its path and ETag: nothing in it is ever changed, and what
- * it answers is what the bucket had, whole. A file that the repository no longer lists is removed from it.
+ * it answers is what the bucket had, whole. A file that two listings of the repository lack is removed.
  *
  * Once S3 did not answer, all but the poll is answered from the copy without asking again, until S3 answers a poll. What
  * is written is always written to S3.
@@ -37,7 +37,7 @@ export async function copiedStore(store: RepositoryStore, directory: string): Pr
   return Object.freeze({
     ...store,
     list: (folder: string) => (folder === "" ? copy.listAll() : copy.listModel(folder)),
-    listNow: () => copy.listNow(),
+    listNow: (folder: string) => copy.listNow(folder),
     stat: (path: string) => copy.stat(path),
     read: (path: string, version: ObjectVersion) => copy.read(path, version),
   });
@@ -50,6 +50,11 @@ class RepositoryCopy {
   /** Every file that the repository was last seen to have; undefined before it was ever seen. */
   #known: Map<string, ObjectVersion> | undefined;
   #savedText = "";
+  /** Of the listings of the whole repository: how many were begun, and the newest that `known` is of. */
+  #begun = 0;
+  #applied = 0;
+  /** Copied files that the last of them lacked. */
+  #unlisted: ReadonlySet<string> = new Set();
   #isProven = false;
   #isAway = false;
   #saving: Promise<void> = Promise.resolve();
@@ -62,23 +67,29 @@ class RepositoryCopy {
 
   /** Takes the listing of an earlier process; one that can't be read is as none. */
   async open(): Promise<void> {
+    await this.#files.removeLeftovers(FILES).catch(() => {});
     const text = await this.#readCopied(LISTING_FILE).catch(() => undefined);
     if (text === undefined) return;
     this.#known = parseListing(Buffer.from(text).toString("utf8"));
   }
 
-  async listNow(): Promise<readonly FolderEntry[]> {
-    const entries = await this.#ask(() => this.#store.listNow());
+  async listNow(folder: string): Promise<readonly FolderEntry[]> {
+    if (folder !== "") return this.#ask(() => this.#store.listNow(folder));
+    const number = ++this.#begun;
+    const entries = await this.#ask(() => this.#store.listNow(""));
+    // One that was begun later has come before it, and knows better.
+    if (number < this.#applied) return entries;
+    this.#applied = number;
     const listed = new Map<string, ObjectVersion>();
     for (const { name, version } of entries) if (version !== undefined) listed.set(name, version);
     this.#known = listed;
-    await this.#save(true);
+    await this.#save(listed);
     return entries;
   }
 
   async listAll(): Promise<readonly FolderEntry[]> {
     return this.#orCopied(
-      () => this.listNow(),
+      () => this.listNow(""),
       (known) => entriesOf(known, ""),
     );
   }
@@ -100,7 +111,7 @@ class RepositoryCopy {
       const version = await this.#ask(() => this.#store.stat(path));
       if (this.#known !== undefined && this.#known.get(path)?.etag !== version.etag) {
         this.#known.set(path, version);
-        await this.#save(false);
+        await this.#save();
       }
       return version;
     }, copied);
@@ -142,23 +153,29 @@ class RepositoryCopy {
   }
 
   /** Saves the listing where it changed, one save after another; removing what it no longer has comes after. */
-  #save(isWhole: boolean): Promise<void> {
+  #save(whole?: ReadonlyMap<string, ObjectVersion>): Promise<void> {
     const saved = this.#saving.then(async () => {
       const known = this.#known!;
       const text = listingText(known);
-      if (text === this.#savedText) return;
-      await this.#put(LISTING_FILE, Buffer.from(text));
+      const isSaved = text === this.#savedText;
+      if (!isSaved) await this.#put(LISTING_FILE, Buffer.from(text));
       this.#savedText = text;
-      if (isWhole) await this.#removeUnlisted(known).catch((cause: unknown) => this.#tell(cause));
+      // Where another listing has come meanwhile, that one's own save removes.
+      if (whole !== known || (isSaved && this.#unlisted.size === 0)) return;
+      await this.#removeUnlisted(known).catch((cause: unknown) => this.#tell(cause));
     });
     this.#saving = saved.catch(() => {});
     return saved;
   }
 
+  /** A file that one listing lacks may have been put, and copied, since that was begun; one that two lack is gone. */
   async #removeUnlisted(known: ReadonlyMap<string, ObjectVersion>): Promise<void> {
     const wanted = new Set([...known].map(([path, { etag }]) => hashOf(path, etag)));
     const there = await this.#files.listBelow(FILES, 1).catch(() => []);
-    for (const { name } of there) if (!wanted.has(name)) await this.#files.delete(`${FILES}/${name}`);
+    const unlisted = there.map(({ name }) => name).filter((name) => !wanted.has(name));
+    const gone = unlisted.filter((name) => this.#unlisted.has(name));
+    for (const name of gone) await this.#files.delete(`${FILES}/${name}`);
+    this.#unlisted = new Set(unlisted.filter((name) => !gone.includes(name)));
   }
 
   /** A folder that can't be written is a mistake when it is used first; later, a full disk must not stop a gateway. */

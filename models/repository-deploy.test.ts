@@ -1,8 +1,13 @@
 /** Adding and deleting versions of a model: by several at once, killed at any step, failing at any step. */
 
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ObjectStore } from "../object-store.ts";
+import { temporaryFolder } from "../test/harness/project.ts";
 import { REPOSITORY_PLACES, textOf, uploadOf } from "./fixtures/repository-places.ts";
+import { openModelRepository } from "./repository.ts";
 
 const GRAPH = Buffer.from("a graph");
 const WEIGHTS = Buffer.from("weights");
@@ -150,6 +155,26 @@ describe.each(REPOSITORY_PLACES)("in $name", ({ eachTest }) => {
     });
   });
 
+  test("what a deploy that died left is deleted once, and then is not there", async () => {
+    await place().put("churn/model.json", "manifest");
+    for (const puts of [2, 3, 4]) {
+      const version = await place().repository.nextVersion("churn");
+      const dying = place().over(stopped(place().objects, puts, { isDead: true, isLostAnswer: false }));
+      await expect(dying.addVersion("churn", version, uploadOf("half"))).rejects.toThrow("stopped");
+      const gone = {
+        code: "VERSION_NOT_FOUND",
+        message: expect.stringContaining("deleted, or its deploy put no file"),
+      };
+      const hasFiles = puts > 2;
+      if (hasFiles) await place().repository.deleteVersion("churn", version);
+      const left = await place()
+        .objects.listBelow(`${place().address}/churn/${version}`, 1)
+        .catch(() => []);
+      expect(left).toEqual([]);
+      await expect(place().repository.deleteVersion("churn", version)).rejects.toMatchObject(gone);
+    }
+  });
+
   test("deleting that was broken off leaves nothing to be seen, and can be done again", async () => {
     await place().put("churn/model.json", "manifest");
     await place().put("churn/1/model.onnx", GRAPH);
@@ -182,4 +207,29 @@ describe.each(REPOSITORY_PLACES)("in $name", ({ eachTest }) => {
     await expect(place().repository.addVersion("churn", 1, { files, manifest: "{}" })).rejects.toMatchObject(refused);
     expect(await place().repository.nextVersion("churn")).toBe(1);
   });
+});
+
+test("what killed puts left in a folder goes with the next version that is added, and with its own when it is deleted", async () => {
+  const folder = temporaryFolder();
+  const repository = await openModelRepository(folder, { mayBeEmpty: true });
+  const leave = (version: number, minutes: number) => {
+    const path = join(folder, `churn/${version}/.model.onnx.${randomUUID()}`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, GRAPH);
+    const at = new Date(Date.now() - minutes * 60_000);
+    utimesSync(path, at, at);
+  };
+  const left = (version: number) => readdirSync(join(folder, `churn/${version}`)).filter((name) => name[0] === ".");
+  await repository.addVersion("churn", 1, uploadOf("whole"));
+  for (const version of [2, 3]) writeFileSync(join(folder, `churn/${version}.deploy.json`), "{}");
+  leave(2, 60);
+  // May be a deploy that is under way.
+  leave(3, 1);
+  await repository.addVersion("churn", 4, uploadOf("next"));
+  expect([2, 3].map((version) => left(version).length)).toEqual([0, 1]);
+  leave(2, 60);
+  await expect(repository.deleteVersion("churn", 2)).rejects.toMatchObject({ code: "VERSION_NOT_FOUND" });
+  leave(4, 60);
+  await repository.deleteVersion("churn", 4);
+  expect([2, 4].map((version) => left(version))).toEqual([[], []]);
 });

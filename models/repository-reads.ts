@@ -70,13 +70,20 @@ export function repositoryReads(store: RepositoryStore): RepositoryReads {
       const held = models.filter(([name, listed]) => holdsModel(name, listed)).map(([name]) => name);
       return held.sort();
     },
-    versions: async (model) => (await listVersions(store, there, model)).versions,
+    versions: async (model) => {
+      const listed = await listModel(store, model);
+      checkFolders(store, model, listed);
+      return there(model, listed);
+    },
     fingerprints: async (model) => {
-      const { listed, versions } = await listVersions(store, there, model);
+      const listed = await listModel(store, model);
+      if (!holdsModel(model, listed)) throw noModel(store, model);
+      checkFolders(store, model, listed);
+      const versions = await there(model, listed);
       return new Map(versions.map((version) => [version, versionFingerprint(listed, version)]));
     },
     snapshot: async () => {
-      const models = [...listedModels(await store.listNow())].filter(([name, listed]) => holdsModel(name, listed));
+      const models = [...listedModels(await store.listNow(""))].filter(([name, listed]) => holdsModel(name, listed));
       const texts = models.map(
         async ([name, listed]) => [name, fingerprintOf(listed, await there(name, listed))] as const,
       );
@@ -131,15 +138,12 @@ function holdsModel(name: string, listed: ListedModel): boolean {
   return listed.files.has(MANIFEST_FILE) || versionsThere(listed).length > 0;
 }
 
-/** A model's listing and the versions in it that are there, newest first. */
-interface ListedVersions {
-  readonly listed: ListedModel;
-  readonly versions: readonly number[];
-}
-
-async function listVersions(store: RepositoryStore, there: VersionsThere, model: string): Promise<ListedVersions> {
-  const listed = await listModel(store, model);
-  const { versions, claims, files, otherFolders } = listed;
+/** Throws where there are folders but none that is a version, and in a bucket where there is nothing at all. */
+function checkFolders(
+  store: RepositoryStore,
+  model: string,
+  { claims, files, otherFolders, versions }: ListedModel,
+): void {
   const isEmpty = versions.size === 0 && claims.size === 0;
   if (isEmpty && otherFolders.length > 0) {
     const found = otherFolders.slice(0, NAMES_SHOWN).join(", ");
@@ -149,11 +153,10 @@ async function listVersions(store: RepositoryStore, there: VersionsThere, model:
     );
   }
   if (isEmpty && files.size === 0 && store.isRemote) throw noModel(store, model);
-  return { listed, versions: await there(model, listed) };
 }
 
 /** What a listing says of one model. Throws MODEL_NOT_FOUND. */
-export async function listModel(store: RepositoryStore, model: string): Promise<ListedModel> {
+export async function listModel(store: Pick<RepositoryStore, "address" | "list">, model: string): Promise<ListedModel> {
   checkModelName(model);
   try {
     return listedModel(await store.list(model));
@@ -162,7 +165,7 @@ export async function listModel(store: RepositoryStore, model: string): Promise<
   }
 }
 
-function noModel(store: RepositoryStore, model: string): HeadgateError {
+function noModel(store: Pick<RepositoryStore, "address">, model: string): HeadgateError {
   return new HeadgateError("MODEL_NOT_FOUND", `There is no model "${model}" in ${store.address}.`);
 }
 

@@ -31,8 +31,8 @@ export interface RepositoryStore {
   locate(path: string): string;
   /** What is below the root (""), or below one model's folder. Throws SOURCE_NOT_FOUND where the root is not there. */
   list(folder: string): Promise<readonly FolderEntry[]>;
-  /** The same for the root, never from a copy: it throws when the repository does not answer. */
-  listNow(): Promise<readonly FolderEntry[]>;
+  /** The same, never from a copy: it throws when the repository does not answer. */
+  listNow(folder: string): Promise<readonly FolderEntry[]>;
   /** Throws SOURCE_NOT_FOUND. */
   stat(path: string): Promise<ObjectVersion>;
   /** All bytes of that version. Throws SOURCE_CHANGED when it is no more. */
@@ -41,6 +41,8 @@ export interface RepositoryStore {
   put(path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string>;
   /** Removes a file; one that is not there is no failure. */
   delete(path: string): Promise<void>;
+  /** See ObjectStore.removeLeftovers. */
+  removeLeftovers(folder: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -57,7 +59,7 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
     isRemote,
     locate,
     list,
-    listNow: () => list(""),
+    listNow: list,
     stat: (path: string) => told(objects.stat(locate(path))),
     // A bucket's object is read in ranges of bounded size, side by side.
     read: async (path: string, { bytes, etag }: ObjectVersion) =>
@@ -65,6 +67,7 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
     put: (path: string, bytes: Uint8Array, condition?: PutCondition) =>
       told(objects.put(locate(path), bytes, condition)),
     delete: (path: string) => told(objects.delete(locate(path))),
+    removeLeftovers: (folder: string) => told(objects.removeLeftovers(locate(folder))),
     close: () => objects.close(),
   });
 }

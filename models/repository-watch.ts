@@ -1,6 +1,6 @@
 /**
  * Notices what changes in a model repository: one list call now and then, and a refresh of the models whose listing is
- * another than before. A model whose refresh fails, and a repository that does not answer, are asked less often the longer
+ * another than before. No model waits for another's load, but for the bound on how many are refreshed at once. A model whose refresh fails, and a repository that does not answer, are asked less often the longer
  * it lasts, so that many gateways do not hold a store down that is coming back.
  */
 
@@ -9,6 +9,9 @@ import type { ModelRepository } from "./repository.ts";
 
 /** The most intervals that are left out after failures. */
 const MAX_SKIPPED = 7;
+
+/** Models refreshed at once: each may be opening a version in a process of its own. Beyond it looks wait. */
+const REFRESHES_AT_ONCE = 8;
 
 /** How a repository is watched. */
 export interface WatchOptions {
@@ -44,9 +47,10 @@ async function watch(
 ): Promise<void> {
   const known = new Map<string, string | undefined>();
   const failures = new Failures();
+  const refreshing = new Map<string, Promise<void>>();
   for (;;) {
     await wait(intervalMs, signal).catch(() => {});
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     if (!failures.isDue(undefined)) continue;
     let snapshot: ReadonlyMap<string, string>;
     try {
@@ -61,12 +65,18 @@ async function watch(
       (name) => !known.has(name) || known.get(name) !== snapshot.get(name),
     );
     for (const name of changed) {
-      if (signal.aborted) return;
-      if (!failures.isDue(name)) continue;
-      known.set(name, await refreshed(models, name, snapshot.get(name), failures));
-      if (!snapshot.has(name) && known.get(name) === undefined) known.delete(name);
+      if (refreshing.size >= REFRESHES_AT_ONCE) await Promise.race(refreshing.values());
+      if (signal.aborted) break;
+      if (refreshing.has(name) || !failures.isDue(name)) continue;
+      const done = refreshed(models, name, snapshot.get(name), failures).then((now) => {
+        refreshing.delete(name);
+        if (now === undefined) known.delete(name);
+        else known.set(name, now);
+      });
+      refreshing.set(name, done);
     }
   }
+  await Promise.all(refreshing.values());
 }
 
 /** What is known of the model then: what the snapshot says, or nothing that a snapshot can say when it failed. */

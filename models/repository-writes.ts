@@ -52,9 +52,14 @@ async function nextVersion(store: RepositoryStore, model: string): Promise<numbe
   return taken.reduce((most, version) => Math.max(most, version), 0) + 1;
 }
 
+/** Never from a copy, whose numbers may be taken by now. */
+function listModelNow(store: RepositoryStore, model: string): Promise<ListedModel> {
+  return listModel({ address: store.address, list: store.listNow }, model);
+}
+
 async function listModelOrNone(store: RepositoryStore, model: string): Promise<ListedModel | undefined> {
   try {
-    return await listModel(store, model);
+    return await listModelNow(store, model);
   } catch (cause) {
     checkModelName(model);
     if (cause instanceof HeadgateError && cause.code === "MODEL_NOT_FOUND") return undefined;
@@ -74,6 +79,7 @@ async function addVersion(
   // A claim would hide what somebody has put there by hand.
   if (listed?.versions.has(version) || listed?.claims.has(version)) throw taken(store, model, version);
   await claim(store, model, version);
+  if (listed !== undefined) await removeLeftovers(store, model, listed).catch(() => {});
   try {
     for (const { name, bytes } of upload.files) await store.put(versionPath(model, version, name), bytes);
     await store.put(versionPath(model, version, MANIFEST_FILE), Buffer.from(upload.manifest));
@@ -155,11 +161,21 @@ async function removeFiles(
   }
 }
 
+/** What deploys that were killed left on disk in folders whose versions are not whole. */
+async function removeLeftovers(store: RepositoryStore, model: string, listed: ListedModel): Promise<void> {
+  for (const [version, files] of listed.versions) {
+    if (files.has(MANIFEST_FILE) || !listed.claims.has(version)) continue;
+    await store.removeLeftovers(versionPath(model, version, ""));
+  }
+}
+
 async function deleteVersion(store: RepositoryStore, model: string, version: number): Promise<void> {
   checkVersion(model, version);
-  const listed = await listModel(store, model);
+  const listed = await listModelNow(store, model);
+  await store.removeLeftovers(versionPath(model, version, ""));
   const files = listed.versions.get(version);
-  if (files === undefined) {
+  // On disk the folder of a deleted version stays.
+  if (files === undefined || (files.size === 0 && listed.claims.has(version))) {
     const what = listed.claims.has(version) ? "it was deleted, or its deploy put no file" : "nobody deployed it";
     throw new HeadgateError("VERSION_NOT_FOUND", `There is no version ${version} of "${model}": ${what}.`);
   }

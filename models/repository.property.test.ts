@@ -58,6 +58,7 @@ function memoryObjects(files: Map<string, { readonly bytes: Uint8Array; readonly
       await turn("delete");
       files.delete(path);
     },
+    removeLeftovers: async () => {},
     close: async () => {},
   });
 }

@@ -28,7 +28,10 @@ export interface ModelRepository extends RepositoryReads, RepositoryWrites {
    * MODEL_FILE_INVALID when there are folders but none of them is a version.
    */
   versions(model: string): Promise<readonly number[]>;
-  /** The same versions, each with a text that is another when its files or its manifest are. Throws as versions does. */
+  /**
+   * The same versions, each with a text that is another when its files or its manifest are. Throws as versions does, and
+   * MODEL_NOT_FOUND for what is none of `models`.
+   */
   fingerprints(model: string): Promise<ReadonlyMap<number, string>>;
   /**
    * By model a text that changes whenever anything of it does that a reader sees; one list call. Never from a copy, so

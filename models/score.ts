@@ -24,6 +24,9 @@ export function compileScore(score: string | undefined, outputs: readonly Output
   return (answers, row) => numberIn(answers[at]![row]!, element);
 }
 
+/** The name of the output that a manifest's score is in. */
+export const scoreOutput = (score: string): string | undefined => SCORE.exec(score)?.[1];
+
 function numberIn(value: OutputValue | undefined, element: number | undefined): number {
   if (typeof value === "number") return value;
   if (Array.isArray(value)) return numberIn(value[element ?? value.length - 1], undefined);

@@ -106,6 +106,12 @@ export async function openSession(
   });
 }
 
+/** Starts the runtime, so that the first model takes no longer to be opened than any other. */
+export async function startRuntime(): Promise<void> {
+  // There is no call for that alone: it starts, and then refuses what is no model.
+  await InferenceSession.create(new Uint8Array(1), OPTIONS).catch(() => {});
+}
+
 function portOf(metadata: InferenceSession.ValueMetadata): GraphPort {
   if (!metadata.isTensor) return Object.freeze({ name: metadata.name, type: undefined, shape: [] });
   const type = TENSOR_TYPES.find((known) => known === metadata.type);

@@ -9,6 +9,7 @@
  */
 
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
+import { FNV_OFFSET, fmix32, fnv1a, fnv1aNext } from "../features/text-hash.ts";
 
 /** How a model's requests are split. */
 export interface Traffic {
@@ -111,30 +112,12 @@ function canaryJson({ version, percent, guard }: CanaryTraffic): NonNullable<Tra
 
 /** The bucket, from 0 to BUCKETS - 1, of an entity by its canonical key, or of a request without entity by its id. */
 export function bucketOf(model: string, key: string): number {
-  return avalanche(fnv1a(Math.imul(fnv1a(FNV_OFFSET, model), FNV_PRIME), key)) % BUCKETS;
+  return fmix32(fnv1a(fnv1aNext(fnv1a(FNV_OFFSET, model)), key)) % BUCKETS;
 }
 
 /** Whether the canary's share holds the entity with this canonical key, or the request with this id where there is none. */
 export function isInShare(model: string, key: string, percent: number): boolean {
   return bucketOf(model, key) < Math.round(percent * (BUCKETS / 100));
-}
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-
-/** FNV-1a over UTF-16 code units, which for canonical keys are bytes. http://www.isthe.com/chongo/tech/comp/fnv/ */
-function fnv1a(start: number, text: string): number {
-  let hash = start;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
-  return hash;
-}
-
-/** MurmurHash3's finalizer: FNV's low bits alone are too regular for keys that count upwards. https://github.com/aappleby/smhasher */
-function avalanche(hash: number): number {
-  let mixed = hash;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 function canaryIn(value: unknown, what: string): CanaryTraffic {

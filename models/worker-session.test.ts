@@ -1,10 +1,11 @@
 /** Models in processes of their own: the same answers and refusals as here, and what happens when a process ends. */
 
+import { fork } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { expectAnswers } from "./fixtures/answers.ts";
 import { columnOfKind, readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
@@ -27,6 +28,7 @@ const now = () => performance.now();
 let loading: typeof import("./loaded-model.ts");
 let pooling: typeof import("./session-pool.ts");
 let working: typeof import("./worker-session.ts");
+let placing: typeof import("./placement.ts");
 let model: LoadedModel | undefined;
 let pool: SessionPool | undefined;
 let folder: string;
@@ -36,6 +38,7 @@ beforeAll(async () => {
   loading = await from("loaded-model");
   pooling = await from("session-pool");
   working = await from("worker-session");
+  placing = await from("placement");
 });
 
 beforeEach(async () => {
@@ -125,7 +128,8 @@ test("a request that could not be answered in time is refused at once, one that 
   const slow = await load("slow", {}, { max_batch: 1 });
   const row = [1, 1, 1, 1];
   const runMs = slow.runMicros / 1_000;
-  await expect(slow.predict([row], runMs / 4)).rejects.toMatchObject({ code: "OVERLOADED" });
+  // Where nothing is ahead a request is taken, whatever is expected.
+  await slow.predict([row], runMs / 4);
   const ahead = Array.from({ length: 12 }, () => slow.predict([row]));
   expect(slow.queuedRows).toBe(12);
   const startMs = now();
@@ -182,10 +186,53 @@ test("workers come and go", async () => {
   }
 }, 60_000);
 
+test("a model that is quick to run and slow to open stays where it was opened", () => {
+  expect(placing.belongsInline({ runMicros: 100, openMs: 49 }, false)).toBe(true);
+  expect(placing.belongsInline({ runMicros: 100, openMs: 51 }, false)).toBe(false);
+  expect(placing.belongsInline({ runMicros: 1_001, openMs: 0 }, false)).toBe(false);
+  expect(placing.belongsInline({ runMicros: 100, openMs: 0 }, true)).toBe(false);
+});
+
+test("one that is only tried gets one worker", async () => {
+  const tried = await load("slow", { aside: true, isCandidate: true }, { threads: 3 });
+  expect(tried.placement).toBe("workers");
+  expect(workersOf(process.pid)).toHaveLength(1);
+  await tried.close();
+});
+
+describe("in the middle of a run that does not end", () => {
+  const endless = { inputs: { a: 2_000, b: 1, c: 1, d: 1 }, outputs: { mean: 1 } };
+
+  test("a worker is ended when nobody wants its model any more", async () => {
+    const ending = new AbortController();
+    const loading = load("endless", { aside: true, signal: ending.signal }, { examples: [endless] });
+    loading.catch(() => {});
+    await expect.poll(() => workersOf(process.pid).length).toBe(1);
+    const [pid] = workersOf(process.pid);
+    ending.abort();
+    await expect(loading).rejects.toMatchObject({ code: "MODEL_FAILED" });
+    await expect.poll(() => isRunning(pid!)).toBe(false);
+  });
+
+  test("a worker ends when its parent was killed", async () => {
+    const parent = fork(fileURLToPath(new URL("endless-parent.mjs", SLOW)), [BUILT], { execArgv: [] });
+    await new Promise((running) => parent.once("message", running));
+    const [pid] = workersOf(parent.pid!);
+    parent.kill("SIGKILL");
+    await expect.poll(() => isRunning(pid!), { timeout: 15_000 }).toBe(false);
+  });
+});
+
+/** The processes that a process has started and that still run. */
+function workersOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").map(Number);
+  return children.filter((child) => child > 0 && isRunning(child));
+}
+
+/** False as well for one that nobody has taken note of the end of. */
 function isRunning(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }

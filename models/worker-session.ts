@@ -49,7 +49,8 @@ export interface WorkerAnswers {
   readonly file: undefined;
   readonly part: undefined;
   readonly parse: Omit<OnnxFile, "bytes"> & { readonly isRewritten: boolean };
-  readonly open: FileSums & { readonly graph: Graph };
+  /** `openMs`: CPU time that the runtime took to open it. */
+  readonly open: FileSums & { readonly graph: Graph; readonly openMs: number };
   readonly read: { readonly part: Uint8Array; readonly bytes: number };
   readonly keepOpen: undefined;
   readonly run: {
@@ -88,18 +89,23 @@ export class SessionWorker {
   #endedBecause: string | undefined;
   #onEnd: (reason: string) => void = () => {};
 
-  /** Starts the process; `file` names the model in messages. A call of more than `callTimeoutMs` ends it. */
-  constructor(file: string, callTimeoutMs = CALL_TIMEOUT_MS) {
+  /**
+   * Starts the process; `file` names the model in messages. A call of more than `callTimeoutMs` ends it, and so does the
+   * signal, whatever it is doing.
+   */
+  constructor(file: string, callTimeoutMs = CALL_TIMEOUT_MS, signal?: AbortSignal) {
     this.#file = file;
     this.#callTimeoutMs = callTimeoutMs;
     this.#child = fork(WORKER_FILE, [], {
       serialization: "advanced",
       execArgv: [],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
+      killSignal: "SIGKILL",
+      ...(signal === undefined ? {} : { signal }),
     });
     yieldTo(this.#child.pid);
     this.#child.on("message", (message: FromWorker) => this.#hear(message));
-    this.#child.once("error", (cause) => this.#ended(cause.message));
+    this.#child.on("error", (cause) => this.#ended(cause.message));
     this.#child.once("exit", (code, signal) => this.#ended(`it ended with ${signal ?? `code ${code}`}`));
   }
 

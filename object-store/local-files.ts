@@ -5,11 +5,12 @@
 
 import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, readdir, realpath, rename, rm, stat, utimes } from "node:fs/promises";
-import { dirname, posix, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { HeadgateError } from "../errors.ts";
 import { denials, isGone, unreadable } from "./local-failure.ts";
+import { beside, removeLocalLeftovers } from "./local-leftovers.ts";
 import { type ListingCalls, listLocalPaths } from "./local-listing.ts";
 import { listLocalTree } from "./local-tree.ts";
 import { localEtag, localVersion } from "./local-version.ts";
@@ -54,6 +55,7 @@ export function openLocalFiles(
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) =>
       denials(path, () => putFile({ path, absolute: absolute(path), lockStaleMs }, bytes, condition)),
     delete: async (path: string) => denials(path, () => rm(absolute(path), { force: true })),
+    removeLeftovers: async (folder: string) => denials(folder, () => removeLocalLeftovers(absolute(folder))),
     close: async () => {},
   });
 }
@@ -134,11 +136,6 @@ async function putFile(target: Target, bytes: Uint8Array, condition?: PutConditi
     await handle.close();
     await rm(fresh, { force: true });
   }
-}
-
-/** A name that no listing shows, since it begins with ".". */
-function beside(absolute: string, suffix: string): string {
-  return resolve(dirname(absolute), `.${posix.basename(absolute)}.${suffix}`);
 }
 
 /** A link, unlike a rename, fails where there is a file. */

@@ -67,6 +67,8 @@ export interface ObjectStore {
   put(path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string>;
   /** Removes a file; one that is not there is no failure. */
   delete(path: string): Promise<void>;
+  /** Removes what puts that were killed left in a folder, but not below it; a bucket has nothing of the kind. */
+  removeLeftovers(folder: string): Promise<void>;
   /** Ends what is under way and lets go of connections. */
   close(): Promise<void>;
 }

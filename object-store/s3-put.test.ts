@@ -18,6 +18,10 @@ describe.skipIf("missing" in found)(`Large objects in S3${absent}`, () => {
   let asked: string[];
   /** Whether a request may pass; one that may not is cut off. */
   let mayPass: (request: string) => boolean;
+  /** What a request waits for before it is sent on. */
+  let before: (request: string) => Promise<void>;
+  /** The content types that requests told. */
+  let types: (string | undefined)[];
 
   beforeAll(async () => {
     server = await startS3(found);
@@ -26,12 +30,15 @@ describe.skipIf("missing" in found)(`Large objects in S3${absent}`, () => {
     if ("program" in found) await server?.stop();
   });
   beforeEach(async () => {
-    asked = [];
+    [asked, types] = [[], []];
+    before = async () => {};
     mayPass = () => true;
-    proxy = createServer((incoming, answer) => {
+    proxy = createServer(async (incoming, answer) => {
       const shown = shownOf(incoming);
       asked.push(shown);
+      types.push(incoming.headers["content-type"]);
       if (!mayPass(shown)) return void incoming.socket.destroy();
+      await before(shown);
       // The head as it is: it is signed.
       const { method, url, headers } = incoming;
       const onward = request(new URL(url!, server.endpoint), { method, headers }, (answered) => {
@@ -88,6 +95,32 @@ describe.skipIf("missing" in found)(`Large objects in S3${absent}`, () => {
     await objects.put(path, bytes);
     expect(asked.filter((shown) => shown === "PUT 2")).toHaveLength(2);
     expect((await read()).equals(bytes)).toBe(true);
+  }, 60_000);
+
+  test("parts say what the object is, as one request does", async () => {
+    for (const length of [1, 6 * MIB]) {
+      const page = `${path}-${length}.html`;
+      await objects.put(page, contentOf(length));
+      expect(asked.splice(0)).toHaveLength(length === 1 ? 1 : 4);
+      expect(types.splice(0).filter((type) => type?.startsWith("text/html"))).toHaveLength(1);
+    }
+  }, 60_000);
+
+  test("an upload is given up only when no part of it is on its way any more", async () => {
+    let goOn = () => {};
+    const slow = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    // The second part fails for good while the first is still being sent.
+    mayPass = (shown) => shown !== "PUT 2";
+    before = (shown) => (shown === "PUT 1" ? slow : Promise.resolve());
+    const putting = objects.put(path, contentOf(12 * MIB)).catch((thrown: unknown) => thrown);
+    await expect.poll(() => asked.filter((shown) => shown === "PUT 2").length, { timeout: 20_000 }).toBe(3);
+    for (let i = 0; i < 3; i++) await objects.put(`${path}-other`, contentOf(1));
+    expect(asked).not.toContain("DELETE end");
+    goOn();
+    expect(await putting).toMatchObject({ code: "SOURCE_UNREACHABLE" });
+    expect(asked.at(-1)).toBe("DELETE end");
   }, 60_000);
 
   test.each(["PUT 2", "POST end"])(

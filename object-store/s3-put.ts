@@ -75,7 +75,7 @@ async function sent<T>(
 async function putInParts(s3: S3, path: string, bytes: Uint8Array): Promise<string> {
   const { bucket, key } = parseS3Path(path);
   const place = { Bucket: bucket, Key: key };
-  const create = new CreateMultipartUploadCommand(place);
+  const create = new CreateMultipartUploadCommand({ ...place, ...contentType(key) });
   const { UploadId } = await ask(s3, path, ({ signal }) => s3.client.send(create, { abortSignal: signal }));
   const upload = { ...place, UploadId };
   try {
@@ -116,7 +116,9 @@ async function putParts(s3: S3, path: string, upload: Upload, bytes: Uint8Array)
       parts[at] = { PartNumber: at + 1, ETag };
     }
   };
-  await Promise.all(Array.from({ length: PARTS_AT_ONCE }, putOneByOne));
+  // All of them: a part that arrives after the upload was given up would stay, and be paid for.
+  const ended = await Promise.allSettled(Array.from({ length: PARTS_AT_ONCE }, putOneByOne));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
   return parts;
 }
 

@@ -43,6 +43,7 @@ export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
     read: async (path: string, start: number, end: number, etag: string) => readRange(s3, path, [start, end], etag),
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => putObject(s3, path, bytes, condition),
     delete: async (path: string) => deleteObject(s3, path),
+    removeLeftovers: async () => {},
     close: async () => {
       signal?.removeEventListener("abort", abort);
       attempts.end(new Error("The object store was closed."));

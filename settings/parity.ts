@@ -13,10 +13,10 @@ function shareUpToOne(environment: string, about: string): Setting<number> {
 export const PARITY_SETTINGS = Object.freeze({
   parityRate: count(
     "HEADGATE_PARITY_RATE",
-    "rows per second",
+    "keys per second",
     100_000,
     [0, 1_000_000_000],
-    "The most rows a second that a parity run reads from the online store; 0 is no bound. Less leaves a store that serves meanwhile more room, and takes longer.",
+    "The most keys a second that a parity run looks at in the online store, those of other views that its scan passes among them; 0 is no bound. Less leaves a store that serves meanwhile more room, and takes longer.",
   ),
   paritySample: shareUpToOne(
     "HEADGATE_PARITY_SAMPLE",

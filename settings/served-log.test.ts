@@ -8,6 +8,12 @@ test("shares are from 0 to 1, both ends among them, from the environment's text 
   }
 });
 
+test("a file of the log stays readable: its entities are bounded", () => {
+  const { read } = SERVED_LOG_SETTINGS.servedLogBatchRows;
+  expect([1, 100_000, "100000"].map(read)).toEqual([1, 100_000, 100_000]);
+  expect([0, 100_001, 1_000_000].map(read)).toEqual(Array(3).fill(undefined));
+});
+
 test("the log is a folder or in S3; another store is refused before anything is served", () => {
   const { read } = SERVED_LOG_SETTINGS.servedLog;
   const taken = ["served", "/var/log/served", "s3://bucket/served", "S3://bucket", "file:///tmp/served", "C:served"];

@@ -35,7 +35,7 @@ export const SERVED_LOG_SETTINGS = Object.freeze({
     "HEADGATE_SERVED_LOG_BATCH_ROWS",
     "entities",
     1_000,
-    [1, 1_000_000],
+    [1, 100_000],
     "How many entities make a file of the served log. More make fewer files, and more is lost with a process that dies.",
   ),
   servedLogMaxWait: wait(

@@ -17,8 +17,8 @@ test("a repository that goes and comes back is logged once each, and shown", asy
   const store = openRepositoryStore({ ...objects, listBelow }, temporaryFolder());
   for (const away of [false, true, true, false, false, true]) {
     isAway = away;
-    if (away) await expect(store.listNow()).rejects.toMatchObject({ code: "REPOSITORY_UNREACHABLE" });
-    else await store.listNow();
+    if (away) await expect(store.listNow("")).rejects.toMatchObject({ code: "REPOSITORY_UNREACHABLE" });
+    else await store.listNow("");
     expect(await telemetry.metricsText()).toContain(`\nheadgate_model_repository_up ${away ? 0 : 1}\n`);
   }
   // What is answered with a refusal is answered.

@@ -6,7 +6,7 @@ import { watchParity } from "./parity.ts";
 const failed: ParityVerdict = {
   ...{ run: "run", at_ms: 1_700_000_000_500, verdict: "fail", reason: "", checked: 200, compared: 150 },
   ...{ mismatch_rate: 0.25, mismatch_rate_bound: 0.25, outcomes: {}, causes: { late_event: 30, expired: 20 } },
-  materialized_to: null,
+  ...{ materialized_to: null, definition: "d", sample: null },
 };
 
 test("the last verdicts are shown, and a cause that is gone no longer", async () => {

@@ -6,7 +6,7 @@
 import type { FeatureValue, FieldType } from "../../features/field.ts";
 import type { JsonValue } from "../../features/json-value.ts";
 import { boundsOf, isWithin } from "./bounds.ts";
-import { ExpectationFault, notComparable } from "./expectation-fault.ts";
+import { ExpectationFault, notComparable, pythonType } from "./expectation-fault.ts";
 import { type CompileExpectation, columnIndex, type ExpectationContext } from "./expectation-run.ts";
 import { resultValue } from "./python-text.ts";
 import { aggregateOutcome, type Outcome } from "./result-format.ts";
@@ -26,12 +26,6 @@ function between(context: ExpectationContext, type: FieldType, observed: Feature
   }
   const success = bounds.of === undefined || (!isNull && isWithin(bounds, Number(observed)));
   return aggregateOutcome(success, { observed_value: resultValue(type, observed) }, format);
-}
-
-function pythonType({ kind, list }: FieldType): string {
-  if (list) return "list";
-  const names: Partial<Record<FieldType["kind"], string>> = { string: "str", timestamp: "Timestamp", bool: "bool" };
-  return names[kind] ?? (kind.startsWith("int") ? "int" : kind.startsWith("float") ? "float" : "bytes");
 }
 
 const FLOAT: FieldType = Object.freeze({ kind: "float64", list: false });

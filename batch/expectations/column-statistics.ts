@@ -8,7 +8,7 @@
  */
 
 import { canonicalInteger, type FeatureValue, type FieldType } from "../../features/field.ts";
-import { type ColumnChunk, isNumeric } from "./table-chunk.ts";
+import { type ColumnChunk, isNumeric, keptValue } from "./table-chunk.ts";
 import { compareValues } from "./value-order.ts";
 
 /** What must be found besides the count. */
@@ -147,8 +147,8 @@ export class ColumnStatistics {
   }
 
   #widen(value: FeatureValue): this {
-    if (this.#least === null || compareValues(value, this.#least) < 0) this.#least = value;
-    if (this.#greatest === null || compareValues(value, this.#greatest) > 0) this.#greatest = value;
+    if (this.#least === null || compareValues(value, this.#least) < 0) this.#least = keptValue(value);
+    if (this.#greatest === null || compareValues(value, this.#greatest) > 0) this.#greatest = keptValue(value);
     return this;
   }
 }

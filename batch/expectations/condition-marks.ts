@@ -1,13 +1,14 @@
 /**
  * A row condition applied to a chunk: one mark per row. Compiled against the columns first, so that an unknown name or a
  * comparison of a text with a number is known before a row is seen. A null is in no order, equal to nothing and, as in
- * pandas, different from everything.
+ * pandas, different from everything; but a list of texts may have it.
  */
 
 import type { FeatureValue, FieldType } from "../../features/field.ts";
 import { parseTimestampValueUs } from "../../features/timestamp.ts";
-import { ExpectationFault, notComparable } from "./expectation-fault.ts";
-import { CONDITION_METRICS, type Comparator, type Condition, type Operand } from "./row-condition.ts";
+import { CONDITION_METRICS } from "./condition-tokens.ts";
+import { ExpectationFault, notComparable, pythonType } from "./expectation-fault.ts";
+import type { Comparator, Condition, Operand } from "./row-condition.ts";
 import { type ColumnChunk, type DomainChunk, isNullAt, isNumeric, type TableColumn } from "./table-chunk.ts";
 import { compareValues } from "./value-order.ts";
 
@@ -62,20 +63,29 @@ function indexOf(name: string, columns: readonly TableColumn[]): number {
 function flagged(name: string, columns: readonly TableColumn[]): MarkRows {
   const index = indexOf(name, columns);
   const { kind, list } = columns[index]!.type;
-  if (kind !== "bool" || list) throw new ExpectationFault(`"${name}" is no boolean column.`, CONDITION_METRICS);
+  if (kind !== "bool" || list) {
+    const detail = `The row_condition names "${name}" alone, which is no boolean column. Compare it with a value.`;
+    throw new ExpectationFault(detail, CONDITION_METRICS);
+  }
   return marked((chunk) => {
     const { numbers } = chunk.column(index);
-    return (place) => numbers![place] === 1;
+    return (place) => {
+      if (Number.isNaN(numbers![place])) throw nullFlag(name);
+      return numbers![place] === 1;
+    };
   });
+}
+
+/** pandas can neither take a null for a yes nor for a no. */
+function nullFlag(name: string): ExpectationFault {
+  const detail = `The row_condition names "${name}" alone, and it has a null. Write ${name} == True.`;
+  return new ExpectationFault(detail, CONDITION_METRICS);
 }
 
 type Comparison = Extract<Condition, { compare: Comparator }>;
 
 function compared({ compare, left, right }: Comparison, columns: readonly TableColumn[]): MarkRows {
-  if (!("column" in left)) {
-    if (!("column" in right)) throw new ExpectationFault("A comparison needs a column.", CONDITION_METRICS);
-    return compared({ compare: MIRRORED[compare], left: right, right: left }, columns);
-  }
+  if (!("column" in left)) return compared({ compare: MIRRORED[compare], left: right, right: left }, columns);
   const index = indexOf(left.column, columns);
   const { type } = columns[index]!;
   if ("column" in right) return columnsCompared(compare, index, indexOf(right.column, columns), columns);
@@ -129,17 +139,15 @@ function orderTest(compare: Comparator): (order: number | undefined) => boolean 
       return (order) => order !== undefined && order <= 0;
     case ">":
       return (order) => order !== undefined && order > 0;
-    default:
+    case ">=":
       return (order) => order !== undefined && order >= 0;
+    default:
+      throw new ExpectationFault(`"${compare}" is no order of two values; give a list.`, CONDITION_METRICS);
   }
 }
 
 function compileTest(compare: Comparator, type: FieldType, right: Operand): (value: FeatureValue) => boolean {
-  if ("list" in right) {
-    const tests = right.list.map((literal) => compileTest("==", type, { literal }));
-    const expected = compare === "in";
-    return (value) => tests.some((test) => test(value)) === expected;
-  }
+  if ("list" in right) return compileMembership(compare === "in", type, right.list);
   const literal = literalOf(type, (right as { literal: FeatureValue }).literal);
   const test = orderTest(compare);
   if (literal === undefined) {
@@ -151,6 +159,13 @@ function compileTest(compare: Comparator, type: FieldType, right: Operand): (val
     if (value === null) return test(undefined);
     return test(compareValues(isNumber && typeof value === "boolean" ? Number(value) : value, literal));
   };
+}
+
+/** A null is a member among objects, which is what pandas has for texts, bytes and booleans with a null. */
+function compileMembership(expected: boolean, type: FieldType, list: readonly FeatureValue[]) {
+  const tests = list.map((literal) => compileTest("==", type, { literal: literal as string }));
+  const hasNull = list.includes(null) && ["string", "bytes", "bool"].includes(type.kind) && !type.list;
+  return (value: FeatureValue) => (value === null ? hasNull : tests.some((test) => test(value))) === expected;
 }
 
 /** A literal as the column holds values; undefined when it can't hold such a one. */
@@ -169,15 +184,11 @@ function literalOf(type: FieldType, literal: FeatureValue): FeatureValue | undef
 }
 
 function unordered(compare: Comparator, left: FieldType, right: FieldType | FeatureValue): ExpectationFault {
-  return notComparable(compare, pythonName(left), nameOf(right), CONDITION_METRICS);
+  return notComparable(compare, pythonType(left), nameOf(right), CONDITION_METRICS);
 }
 
 function nameOf(right: FieldType | FeatureValue): string {
-  if (typeof right === "object" && right !== null && "kind" in right) return pythonName(right);
+  if (typeof right === "object" && right !== null && "kind" in right) return pythonType(right);
   if (typeof right === "string") return "str";
   return right === null ? "NoneType" : Number.isInteger(Number(right)) ? "int" : "float";
-}
-
-function pythonName(type: FieldType): string {
-  return { string: "str", number: "int", timestamp: "Timestamp" }[kindOf(type)] ?? kindOf(type);
 }

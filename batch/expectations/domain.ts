@@ -5,6 +5,7 @@
 
 import { ColumnStatistics } from "./column-statistics.ts";
 import { ExpectationFault } from "./expectation-fault.ts";
+import type { KeptBytes } from "./kept-bytes.ts";
 import { KeptColumn, type KeptLimits } from "./kept-column.ts";
 import { type DomainChunk, rowAt, type TableColumn } from "./table-chunk.ts";
 
@@ -14,14 +15,20 @@ export class Domain {
   readonly #limits: KeptLimits;
   readonly #statistics = new Map<number, ColumnStatistics>();
   readonly #kept = new Map<number, KeptColumn>();
+  readonly #bytes: KeptBytes;
   #rows: Uint32Array | undefined;
+  #hasRoom = true;
   /** Rows so far. */
   rowCount = 0;
 
-  /** `isFiltered` where rows are left out, so that the places of kept values are no row numbers. */
-  constructor(columns: readonly TableColumn[], limits: KeptLimits, isFiltered: boolean) {
+  /**
+   * `bytes` is shared by all domains of a run. `isFiltered` where rows are left out, so that the places of kept values
+   * are no row numbers.
+   */
+  constructor(columns: readonly TableColumn[], limits: KeptLimits, bytes: KeptBytes, isFiltered: boolean) {
     this.#columns = columns;
     this.#limits = limits;
+    this.#bytes = bytes;
     if (isFiltered) this.#rows = new Uint32Array(0);
   }
 
@@ -40,13 +47,14 @@ export class Domain {
     if (type.list) throw new ExpectationFault("unhashable type: 'numpy.ndarray'", metrics);
     const known = this.#kept.get(index);
     if (known !== undefined) return known;
-    const kept = new KeptColumn(type, this.#limits);
+    const kept = new KeptColumn(type, this.#limits, this.#bytes);
     this.#kept.set(index, kept);
     return kept;
   }
 
-  /** The row of the table at a place of the kept values. */
+  /** The row of the table at a place of the kept values. Throws ExpectationFault where there was no room for them. */
   rowAt(place: number): number {
+    if (!this.#hasRoom) throw new ExpectationFault(this.#bytes.overflow);
     return this.#rows === undefined ? place : this.#rows[place]!;
   }
 
@@ -60,10 +68,13 @@ export class Domain {
 
   #keepRows(chunk: DomainChunk): void {
     const needed = this.rowCount + chunk.count;
-    if (needed > this.#limits.keptRowsMax) return;
+    if (needed > this.#limits.keptRowsMax || !this.#hasRoom) return;
     let rows = this.#rows!;
     if (needed > rows.length) {
-      rows = new Uint32Array(Math.max(needed, rows.length * 2));
+      const length = Math.max(needed, rows.length * 2);
+      this.#hasRoom = this.#bytes.take(4 * (length - rows.length));
+      if (!this.#hasRoom) return;
+      rows = new Uint32Array(length);
       rows.set(this.#rows!);
       this.#rows = rows;
     }

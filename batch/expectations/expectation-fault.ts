@@ -4,6 +4,8 @@
  * which are keyed by the metric's id and come first in the results, and faults of the expectation itself.
  */
 
+import type { FieldType } from "../../features/field.ts";
+
 /** Thrown while an expectation is compiled or runs; becomes its result. */
 export class ExpectationFault extends Error {
   override readonly name = "ExpectationFault";
@@ -19,6 +21,13 @@ export class ExpectationFault extends Error {
 /** The fault of a suite that names a column which the table lacks. */
 export function missingColumn(name: string, metrics: readonly string[]): ExpectationFault {
   return new ExpectationFault(`Error: The column "${name}" in BatchData does not exist.`, metrics);
+}
+
+/** What Python calls the type of a column's values. */
+export function pythonType({ kind, list }: FieldType): string {
+  if (list) return "list";
+  const names: Partial<Record<FieldType["kind"], string>> = { string: "str", timestamp: "Timestamp", bool: "bool" };
+  return names[kind] ?? (kind.startsWith("int") ? "int" : kind.startsWith("float") ? "float" : "bytes");
 }
 
 /** The fault of an order between values that have none, in Python's words. */

@@ -1,24 +1,33 @@
 /**
  * A column that is looked at twice: quantiles, distinct values, uniqueness and z-scores need all of its values at once.
  * Each row takes 8 bytes (numbers, booleans, timestamps: a double) or 4 (texts, bytes: the number of a distinct value,
- * which is kept once). Sorting makes one copy of the numbers more, shared by every expectation on the column.
+ * which is kept once). Sorting makes one copy of the numbers more, shared by every expectation on the column. All of it
+ * is counted in the run's kept-bytes.ts, rounded up to what the arrays have room for.
  */
 
 import type { FeatureValue, FieldType } from "../../features/field.ts";
 import { ExpectationFault } from "./expectation-fault.ts";
-import { type ColumnChunk, isNumeric } from "./table-chunk.ts";
+import { KEPT_BYTES_MAX, type KeptBytes } from "./kept-bytes.ts";
+import { distinctCountOf, distinctOf, placeOf } from "./sorted-numbers.ts";
+import { type ColumnChunk, isNumeric, keptValue } from "./table-chunk.ts";
 import { compareValues } from "./value-order.ts";
 
-/** Bounds on what is kept of one column; past them the expectations that need it are exception results. */
+/** Bounds on what is kept; past them the expectations that need it are exception results. */
 export interface KeptLimits {
-  /** Rows. 20 million take 160 MB, twice that once sorted. */
+  /** Rows of one column. 20 million take 160 MB, twice that once sorted. */
   readonly keptRowsMax: number;
-  /** Different texts or byte strings. */
+  /** Different texts or byte strings of one column. */
   readonly distinctTextsMax: number;
+  /** Bytes of all columns of a run together; see kept-bytes.ts. */
+  readonly keptBytesMax: number;
 }
 
-/** 20 million rows, 5 million different texts. */
-export const KEPT_LIMITS: KeptLimits = Object.freeze({ keptRowsMax: 20_000_000, distinctTextsMax: 5_000_000 });
+/** 20 million rows and 5 million different texts of a column, 1 GiB of a run. */
+export const KEPT_LIMITS: KeptLimits = Object.freeze({
+  keptRowsMax: 20_000_000,
+  distinctTextsMax: 5_000_000,
+  keptBytesMax: KEPT_BYTES_MAX,
+});
 
 /** A value and how often it is there. */
 export interface Occurrences {
@@ -28,11 +37,19 @@ export interface Occurrences {
 
 const FIRST_ROWS = 65_536;
 const NULL_ID = -1;
+/** Of a different text: its entry in a map and in a list, two objects' heads. An estimate. */
+const TEXT_BYTES = 100;
+/** Of an integer that no double holds: its entry in a map and a bigint. An estimate. */
+const EXACT_BYTES = 64;
+/** Of a different value with its count. An estimate. */
+const OCCURRENCE_BYTES = 100;
 
 /** The rows of one column under one row condition, in order, nulls included. */
 export class KeptColumn {
   readonly type: FieldType;
   readonly #limits: KeptLimits;
+  readonly #bytes: KeptBytes;
+  #ownBytes = 0;
   #count = 0;
   #overflow: string | undefined;
   #numbers = new Float64Array(0);
@@ -44,9 +61,11 @@ export class KeptColumn {
   #sorted: Float64Array | undefined;
   #occurrences: readonly Occurrences[] | undefined;
 
-  constructor(type: FieldType, limits: KeptLimits) {
+  /** `bytes` is shared by all columns of a run. */
+  constructor(type: FieldType, limits: KeptLimits, bytes: KeptBytes) {
     this.type = type;
     this.#limits = limits;
+    this.#bytes = bytes;
   }
 
   /** Rows so far. */
@@ -88,6 +107,7 @@ export class KeptColumn {
   sorted(): Float64Array {
     this.#check();
     if (this.#sorted === undefined) {
+      if (!this.#keeps(8 * this.#count)) this.#check();
       const sorted = new Float64Array(this.#count);
       let kept = 0;
       for (let place = 0; place < this.#count; place++) {
@@ -105,17 +125,18 @@ export class KeptColumn {
       this.#check();
       return this.#texts.length;
     }
-    if (this.#exact.size > 0) return this.occurrences().length;
-    const sorted = this.sorted();
-    let count = sorted.length === 0 ? 0 : 1;
-    for (let at = 1; at < sorted.length; at++) if (sorted[at] !== sorted[at - 1]) count++;
-    return count;
+    return this.#exact.size > 0 ? this.occurrences().length : distinctCountOf(this.sorted());
   }
 
   /** Every different value with its count, ascending, nulls left out. Takes about 100 bytes for each of them. */
   occurrences(): readonly Occurrences[] {
     this.#check();
-    this.#occurrences ??= isNumeric(this.type) ? this.#numberOccurrences() : this.#textOccurrences();
+    if (this.#occurrences === undefined) {
+      const ofNumbers = isNumeric(this.type);
+      const most = ofNumbers ? distinctCountOf(this.sorted()) + this.#exact.size : this.#texts.length;
+      if (!this.#keeps(OCCURRENCE_BYTES * most)) this.#check();
+      this.#occurrences = ofNumbers ? this.#numberOccurrences() : this.#textOccurrences();
+    }
     return this.#occurrences;
   }
 
@@ -130,7 +151,7 @@ export class KeptColumn {
       for (let place = 0; place < this.#count; place++) ranks[place] = this.#ids[place]! + 1;
       return { ranks, rankCount: this.#texts.length + 1 };
     }
-    const distinct = this.#distinctNumbers();
+    const distinct = distinctOf(this.sorted());
     for (let place = 0; place < this.#count; place++) {
       const value = this.#numbers[place]!;
       ranks[place] = !Number.isNaN(value) ? placeOf(distinct, value) + 1 : 0;
@@ -142,8 +163,24 @@ export class KeptColumn {
     if (this.#overflow !== undefined) throw new ExpectationFault(this.#overflow);
   }
 
+  /** Counts what is about to be kept; false where it is too much. */
+  #keeps(bytes: number): boolean {
+    if (this.#bytes.take(bytes)) {
+      this.#ownBytes += bytes;
+      return true;
+    }
+    this.#letGo(this.#bytes.overflow);
+    return false;
+  }
+
   #overflowed(limit: string): void {
-    this.#overflow = `The column has more than ${limit}, which is the most that is kept for this expectation.`;
+    this.#letGo(`The column has more than ${limit}, which is the most that is kept for this expectation.`);
+  }
+
+  #letGo(why: string): void {
+    this.#overflow = `${why} Split the suite, or leave out expectations that need all values of a column at once.`;
+    this.#bytes.giveBack(this.#ownBytes);
+    this.#ownBytes = 0;
     this.#numbers = new Float64Array(0);
     this.#ids = new Int32Array(0);
     this.#texts.length = 0;
@@ -154,29 +191,39 @@ export class KeptColumn {
   #takeNumbers({ count, values, rounded }: ColumnChunk, numbers: Float64Array): void {
     const needed = this.#count + count;
     if (needed > this.#numbers.length) {
-      const grown = new Float64Array(Math.max(needed, FIRST_ROWS, this.#numbers.length * 2));
+      const length = Math.max(needed, FIRST_ROWS, this.#numbers.length * 2);
+      if (!this.#keeps(8 * (length - this.#numbers.length))) return;
+      const grown = new Float64Array(length);
       grown.set(this.#numbers.subarray(0, this.#count));
       this.#numbers = grown;
     }
     this.#numbers.set(numbers.length === count ? numbers : numbers.subarray(0, count), this.#count);
     if (!rounded) return;
+    const before = this.#exact.size;
     for (let place = 0; place < count; place++) {
       const value = values[place];
       if (typeof value === "bigint") this.#exact.set(this.#count + place, value);
     }
+    this.#keeps(EXACT_BYTES * (this.#exact.size - before));
   }
 
   #takeTexts({ count, values }: ColumnChunk): void {
     const needed = this.#count + count;
     if (needed > this.#ids.length) {
-      const grown = new Int32Array(Math.max(needed, FIRST_ROWS, this.#ids.length * 2));
+      const length = Math.max(needed, FIRST_ROWS, this.#ids.length * 2);
+      if (!this.#keeps(4 * (length - this.#ids.length))) return;
+      const grown = new Int32Array(length);
       grown.set(this.#ids.subarray(0, this.#count));
       this.#ids = grown;
     }
+    let newBytes = 0;
     for (let place = 0; place < count; place++) {
       const value = values[place]!;
+      const known = this.#texts.length;
       this.#ids[this.#count + place] = value === null ? NULL_ID : this.#idOf(value);
+      if (this.#texts.length > known) newBytes += TEXT_BYTES + 2 * (value as string | Uint8Array).length;
     }
+    if (!this.#keeps(newBytes)) return;
     if (this.#texts.length > this.#limits.distinctTextsMax) {
       this.#overflowed(`${this.#limits.distinctTextsMax} different values`);
     }
@@ -187,7 +234,7 @@ export class KeptColumn {
     const known = this.#idByKey.get(key);
     if (known !== undefined) return known;
     this.#idByKey.set(key, this.#texts.length);
-    return this.#texts.push(value) - 1;
+    return this.#texts.push(keptValue(value)) - 1;
   }
 
   #textOccurrences(): readonly Occurrences[] {
@@ -227,15 +274,6 @@ export class KeptColumn {
     return { byValue, byDouble };
   }
 
-  #distinctNumbers(): Float64Array {
-    const sorted = this.sorted();
-    const distinct = new Float64Array(sorted.length);
-    let count = 0;
-    for (let at = 0; at < sorted.length; at++)
-      if (at === 0 || sorted[at] !== sorted[at - 1]) distinct[count++] = sorted[at]!;
-    return distinct.subarray(0, count);
-  }
-
   /** Integers that round to one double get ranks of their own. */
   #rankExact(ranks: Float64Array, rankCount: number): number {
     const rankByValue = new Map<bigint, number>();
@@ -245,15 +283,4 @@ export class KeptColumn {
     }
     return rankCount + rankByValue.size;
   }
-}
-
-/** The place of a value that is in a sorted array. */
-export function placeOf(sorted: Float64Array, value: number): number {
-  let [low, high] = [0, sorted.length - 1];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -6,7 +6,7 @@
 
 import type { FieldType } from "../../features/field.ts";
 import type { JsonValue } from "../../features/json-value.ts";
-import { ExpectationFault, notComparable } from "./expectation-fault.ts";
+import { ExpectationFault, notComparable, pythonType } from "./expectation-fault.ts";
 import {
   type CompileExpectation,
   columnIndex,
@@ -48,8 +48,8 @@ function isCategorical({ values, weights }: Partition): boolean {
   return values !== undefined && weights !== undefined && values.length === weights.length && isClose(sumOf(weights));
 }
 
-function isContinuous({ bins, weights, tail_weights: tails = [] }: Partition): boolean {
-  if (bins === undefined || weights === undefined || ![0, 2].includes(tails.length)) return false;
+function isContinuous({ bins, weights, tail_weights: tails = [0, 0] }: Partition): boolean {
+  if (bins === undefined || weights === undefined || tails.length !== 2) return false;
   const isAscending = bins.every((edge, at) => at === 0 || edge > bins[at - 1]!);
   return bins.length === weights.length + 1 && isAscending && isClose(sumOf([...weights, ...tails]));
 }
@@ -88,25 +88,37 @@ function againstItself(context: ExpectationContext, index: number, type: FieldTy
   };
 }
 
-/** numpy's "auto": the larger number of Sturges and Freedman–Diaconis. */
+/** The most bins of a column's own partition. One value far away makes any number of them; numpy takes what memory there is. */
+const BINS_MAX = 10_000;
+
+/** numpy's "auto": the larger number of Sturges and Freedman–Diaconis. Throws ExpectationFault past BINS_MAX. */
 function automaticBins(sorted: Float64Array): readonly number[] {
+  if (sorted.length === 0) return [Number.NaN];
   const [least, low, high, greatest] = [0, 0.25, 0.75, 1].map((share) => quantileOf(sorted, share)) as [
     number,
     number,
     number,
     number,
   ];
+  if (!Number.isFinite(least) || !Number.isFinite(greatest)) {
+    const detail = `autodetected range of [${least}, ${greatest}] is not finite. Give a partition_object.`;
+    throw new ExpectationFault(detail, ["column.partition"]);
+  }
   const sturges = Math.ceil(Math.log2(sorted.length + 1));
   const width = (2 * (high - low)) / Math.cbrt(sorted.length);
   const count = high - low < 1e-10 ? sturges : Math.max(sturges, Math.ceil((greatest - least) / width));
-  if (!(count > 0)) return [];
+  if (count > BINS_MAX) {
+    const detail = `The column's own partition would have ${count} bins; ${BINS_MAX} are the most.`;
+    throw new ExpectationFault(`${detail} Give a partition_object.`);
+  }
   const step = (greatest - least) / count;
   return Array.from({ length: count + 1 }, (_, at) => (at === count ? greatest : least + at * step));
 }
 
-function numbersOnly({ kind }: FieldType): ExpectationFault {
+function numbersOnly(type: FieldType): ExpectationFault {
+  const { kind } = type;
   const metrics = ["column_values.between.count", ...(kind === "timestamp" ? [] : ["column.histogram"])];
-  if (kind !== "timestamp") return notComparable("<", kind === "string" ? "str" : kind, "float", metrics);
+  if (kind !== "timestamp") return notComparable("<", pythonType(type), "float", metrics);
   return new ExpectationFault("Invalid comparison between dtype=datetime64[us, UTC] and int", metrics);
 }
 
@@ -160,7 +172,7 @@ function continuousOutcome(
     [expectedTails[0], ...expected, expectedTails[1]],
   );
   const side = (weights: readonly number[], tails: readonly number[]) => ({
-    bins: [...partition.bins!],
+    bins: partition.bins!.map(nullForNan),
     weights: weights.map(nullForNan),
     tail_weights: tails.map(nullForNan),
   });

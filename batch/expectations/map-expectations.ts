@@ -4,10 +4,10 @@
  * the kept column when the last row has come.
  */
 
-import type { FeatureValue } from "../../features/field.ts";
+import type { FeatureValue, FieldType } from "../../features/field.ts";
 import type { JsonValue } from "../../features/json-value.ts";
 import { boundsOf } from "./bounds.ts";
-import { ExpectationFault, notComparable } from "./expectation-fault.ts";
+import { ExpectationFault, notComparable, pythonType } from "./expectation-fault.ts";
 import {
   type CompileExpectation,
   columnIndex,
@@ -17,7 +17,8 @@ import {
 } from "./expectation-run.ts";
 import { resultValue } from "./python-text.ts";
 import { mapOutcome, type Outcome, startUnexpected, type Unexpected } from "./result-format.ts";
-import { type ColumnChunk, type DomainChunk, isNullAt, rowAt, type TableColumn } from "./table-chunk.ts";
+import { type ColumnChunk, type DomainChunk, exactAt, isNullAt, rowAt, type TableColumn } from "./table-chunk.ts";
+import { compareValues } from "./value-order.ts";
 import { membersOf } from "./value-set.ts";
 
 /** Calls `unexpected` with the place of each value that is not as expected. */
@@ -119,22 +120,27 @@ export const valuesNotInSet = inSet(false, "column_values.not_in_set.condition")
 export const valuesIncreasing: CompileExpectation = (context) =>
   scanned(context, "column_values.increasing.condition", ({ type }, metrics) => {
     const isStrict = context.kwargs.strictly === true;
-    if (type.list || type.kind === "string" || type.kind === "bytes") return notSubtractable(type.kind, metrics);
-    let before = Number.NaN;
-    return ({ count, numbers }, unexpected) => {
+    if (type.list || type.kind === "string" || type.kind === "bytes") return notSubtractable(type, metrics);
+    let before: number | bigint = Number.NEGATIVE_INFINITY;
+    return ({ count, numbers, values, rounded }, unexpected) => {
       for (let place = 0; place < count; place++) {
-        const value = numbers![place]!;
-        if (Number.isNaN(value)) continue;
-        // pandas takes the difference of booleans as "differs", which is never below 0.
-        const step = type.kind === "bool" ? Math.abs(value - before) : value - before;
+        if (Number.isNaN(numbers![place])) continue;
+        const value = rounded ? exactAt(values, numbers!, place) : numbers![place]!;
+        const step = stepFrom(before, value, type.kind === "bool");
         if (isStrict ? step <= 0 : step < 0) unexpected(place);
         before = value;
       }
     };
   });
 
-function notSubtractable(kind: string, metrics: readonly string[]): ScanColumn {
-  const name = kind === "string" ? "str" : kind;
+/** Which way, and for doubles how far. pandas takes the difference of booleans as "differs", which is never below 0. */
+function stepFrom(before: number | bigint, value: number | bigint, isBool: boolean): number {
+  if (typeof before === "bigint" || typeof value === "bigint") return compareValues(value, before);
+  return isBool ? Math.abs(value - before) : value - before;
+}
+
+function notSubtractable(type: FieldType, metrics: readonly string[]): ScanColumn {
+  const name = pythonType(type);
   const fault = new ExpectationFault(`unsupported operand type(s) for -: '${name}' and '${name}'`, metrics);
   let seen = 0;
   return ({ count, values }) => {

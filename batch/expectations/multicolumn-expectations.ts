@@ -12,10 +12,12 @@ import {
   type ExpectationRun,
   mostlyOf,
 } from "./expectation-run.ts";
-import { type KeptColumn, placeOf } from "./kept-column.ts";
+import type { KeptColumn } from "./kept-column.ts";
 import { resultValue } from "./python-text.ts";
 import { mapOutcome, type Outcome, startUnexpected, type Unexpected } from "./result-format.ts";
-import { type ColumnChunk, isNullAt, isNumeric, rowAt } from "./table-chunk.ts";
+import { distinctOf, placeOf } from "./sorted-numbers.ts";
+import { type ColumnChunk, exactAt, isNullAt, isNumeric, rowAt } from "./table-chunk.ts";
+import { compareValues } from "./value-order.ts";
 
 interface Columns {
   readonly names: readonly string[];
@@ -66,18 +68,38 @@ function nullsAt(chunks: readonly ColumnChunk[], place: number): number {
   return nulls;
 }
 
-/** expect_multicolumn_sum_to_equal: a null makes the sum null, which equals nothing. */
+/** Below it, doubles add up integers exactly. */
+const EXACT_SUM_LIMIT = 2 ** 53;
+
+/** The sum of a row's integers; NaN where one is null. */
+function integerSum(chunks: readonly ColumnChunk[], place: number): number | bigint {
+  let [sum, size] = [0, 0];
+  for (const { numbers } of chunks) {
+    sum += numbers![place]!;
+    size += Math.abs(numbers![place]!);
+  }
+  if (size < EXACT_SUM_LIMIT || Number.isNaN(size)) return sum;
+  return chunks.reduce((total, { values, numbers }) => total + BigInt(exactAt(values, numbers!, place)), 0n);
+}
+
+function doubleSum(chunks: readonly ColumnChunk[], place: number): number {
+  let sum = 0;
+  for (const { numbers } of chunks) sum += numbers![place]!;
+  return sum;
+}
+
+/** expect_multicolumn_sum_to_equal: a null makes the sum null, which equals nothing. Sums of integers are exact. */
 export const sumEqual: CompileExpectation = (context) => {
   const metrics = ["multicolumn_sum.equal.condition"];
   const columns = columnsOf(context, metrics);
   if (!columns.types.every((type) => isNumeric(type) && type.kind !== "timestamp")) {
     throw new ExpectationFault("unsupported operand type(s) for +: 'int' and 'str'", metrics);
   }
-  const total = Number(context.kwargs.sum_total);
+  const total = context.kwargs.sum_total as number | bigint;
+  const sumOf = columns.types.some(({ kind }) => kind.startsWith("float")) ? doubleSum : integerSum;
   return perRow(context, columns, (chunks, place) => {
-    let sum = 0;
-    for (const { numbers } of chunks) sum += numbers![place]!;
-    return sum === total;
+    const sum = sumOf(chunks, place);
+    return !Number.isNaN(sum) && compareValues(sum, total) === 0;
   });
 };
 
@@ -152,11 +174,6 @@ function compoundCodes(kept: readonly KeptColumn[], nullsMax: number) {
 }
 
 function compressed(codes: Float64Array): { codes: Float64Array; codeCount: number } {
-  const sorted = codes.slice().sort();
-  let codeCount = 0;
-  for (let at = 0; at < sorted.length; at++) {
-    if (at === 0 || sorted[at] !== sorted[codeCount - 1]) sorted[codeCount++] = sorted[at]!;
-  }
-  const distinct = sorted.subarray(0, codeCount);
-  return { codes: codes.map((code) => placeOf(distinct, code)), codeCount };
+  const distinct = distinctOf(codes.slice().sort());
+  return { codes: codes.map((code) => placeOf(distinct, code)), codeCount: distinct.length };
 }

@@ -32,6 +32,13 @@ describe("a pattern means what it means to Python", () => {
     ["a dash at the end of a set", "^[a-]+$", "a-", true],
     ["octal and long escapes", "^\\101\\U0001F600$", "A😀", true],
     ["a look behind", "(?<=CH-)\\d", "CH-1", true],
+    ["a quantifier without ends", "^x{,}y", "xxy", true],
+    ["\\B is not in an empty text", "\\B", "", false],
+    ["but between two spaces", "\\B", "  ", true],
+    ["a look behind of equal alternatives", "(?<=ab|cd)e", "cde", true],
+    ["a look behind of so many", "(?<=a{3})b", "aaab", true],
+    ["a look behind of a group so often", "(?<=(?:ab){2})c", "ababc", true],
+    ["a back reference to a group that takes part", "^(a+)b\\1$", "aabaa", true],
     ["a comment", "a(?#letter)b", "ab", true],
   ])("%s", (_, pattern, text, expected) => {
     expect(isMatch(pattern, text)).toBe(expected);
@@ -39,7 +46,31 @@ describe("a pattern means what it means to Python", () => {
 });
 
 describe("what can't be translated is a sentence", () => {
-  test.each(["(", "[a", "(?x) a b", "(a)?(?(1)b|c)", "(?>a+)b", "a++b", "(?i:a)b", "\\q"])("%s", (pattern) => {
+  test.each([
+    ...["(", "[a", "(?x) a b", "(a)?(?(1)b|c)", "(?>a+)b", "a++b", "(?i:a)b", "\\q", "a)b"],
+    // A group that takes no part: "" would be matched here.
+    ...[
+      "^(a)?b\\1$",
+      "^(?:(a)|b)*\\1$",
+      "^(?:(?P<x>a)|b)(?P=x)$",
+      "(?!(a))\\1",
+      "(a\\1)",
+      "(a){0}\\1",
+      "\\1(a)",
+      "(?P=x)(?P<x>a)",
+    ],
+    ...[
+      "[\\d-x]",
+      "[a-\\d]",
+      "(?<=a+)b",
+      "(?<=a|bc)d",
+      "(?<!a?)b",
+      "(?<=(?:a|bc))d",
+      "(?<=(a)\\1)b",
+      "(?ai)k",
+      "(?i)(?a)k",
+    ],
+  ])("%s", (pattern) => {
     expect(compilePythonRegex(pattern)).toMatch(/^The pattern .+/);
   });
 });

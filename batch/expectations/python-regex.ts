@@ -1,30 +1,14 @@
 /**
  * Patterns of Python's `re` as JavaScript's, with the meaning they have there: `$` also before a last line feed, `.` is
  * all but a line feed, `\d`, `\w` and `\b` know all of Unicode, `\A`, `\Z`, `(?P<name>…)`, `(?P=name)`, flags in front.
- * What JavaScript has no words for (conditionals, flags of a part, atomic groups, verbose patterns) is not guessed at.
+ * What JavaScript has no words for (conditionals, flags of a part, atomic groups, verbose patterns), or other ones (a back
+ * reference to a group that did not take part matches nothing there and everything here), is not guessed at.
  *
  * Source: the regular expression syntax of Python 3's `re`, and ECMAScript's patterns under the flag "v".
  */
 
-const DIGIT = "\\p{Nd}";
-const WORD = "\\p{L}\\p{N}_";
-const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const CLASSES: Readonly<Record<string, string>> = {
-  d: `[${DIGIT}]`,
-  D: `[^${DIGIT}]`,
-  w: `[${WORD}]`,
-  W: `[^${WORD}]`,
-  s: `[${SPACE}]`,
-  S: `[^${SPACE}]`,
-};
-const ASCII_CLASSES: Readonly<Record<string, string>> = {
-  d: "[0-9]",
-  D: "[^0-9]",
-  w: "[a-zA-Z0-9_]",
-  W: "[^a-zA-Z0-9_]",
-  s: "[\\t-\\r\\x20]",
-  S: "[^\\t-\\r\\x20]",
-};
+import { ASCII_CLASSES, CLASSES, literal } from "./python-classes.ts";
+
 const END = "(?![\\s\\S])";
 const BEGIN = "(?<![\\s\\S])";
 
@@ -40,10 +24,32 @@ export function compilePythonRegex(pattern: string): RegExp | string {
 
 class Untranslatable extends Error {}
 
+/** A group that is open: how many characters it takes, as far as that is looked at. */
+interface Open {
+  readonly isBehind: boolean;
+  readonly isLook: boolean;
+  width: number;
+  /** Of its last part. */
+  lastWidth: number;
+  /** Of the alternatives before. */
+  firstWidth: number | undefined;
+}
+
+const opened = (isLook: boolean, isBehind: boolean): Open => ({
+  ...{ isBehind, isLook },
+  ...{ width: 0, lastWidth: 0, firstWidth: undefined },
+});
+
 /** One pattern from left to right. */
 class Translation {
   readonly #pattern: string;
+  readonly #open: Open[] = [opened(false, false)];
   #at = 0;
+  #hasBackReference = false;
+  /** Groups so far that can be referred to. */
+  #captures = 0;
+  /** A group that may take no part in a match, or in its last round. */
+  #hasOptional = false;
   #flags = new Set<string>();
   #classes = CLASSES;
 
@@ -55,6 +61,9 @@ class Translation {
     this.#takeFlags();
     let source = "";
     while (this.#at < this.#pattern.length) source += this.#part();
+    if (this.#hasBackReference && this.#hasOptional) {
+      throw this.#cannot("a back reference beside |, a negative look-around or a repeated group");
+    }
     return new RegExp(source, this.#flags.has("i") ? "vi" : "v");
   }
 
@@ -65,6 +74,7 @@ class Translation {
       this.#at += flags[0].length;
       for (const flag of flags[1]!) this.#flags.add(flag);
       if (this.#flags.has("x") || this.#flags.has("L")) throw this.#cannot("the flags x and L");
+      if (this.#flags.has("a") && this.#flags.has("i")) throw this.#cannot("the flags a and i together");
       if (this.#flags.has("a")) this.#classes = ASCII_CLASSES;
     }
   }
@@ -75,6 +85,7 @@ class Translation {
       case "\\":
         return this.#escape();
       case "[":
+        this.#takes(1);
         return this.#set();
       case "(":
         return this.#group();
@@ -83,6 +94,7 @@ class Translation {
       case "$":
         return this.#flags.has("m") ? `(?:${END}|(?=\\n))` : `(?=\\n?${END})`;
       case ".":
+        this.#takes(1);
         return this.#flags.has("s") ? "[\\s\\S]" : "[^\\n]";
       case "{":
         return this.#quantifier();
@@ -91,11 +103,42 @@ class Translation {
       case "?":
         return this.#repeat(character);
       case ")":
+        return this.#close();
       case "|":
+        this.#hasOptional = true;
+        this.#endAlternative();
         return character;
       default:
+        this.#takes(1);
         return literal(character);
     }
+  }
+
+  /** The part just read takes so many characters. */
+  #takes(width: number): void {
+    const group = this.#open.at(-1)!;
+    group.width += width;
+    group.lastWidth = width;
+  }
+
+  #endAlternative(): void {
+    const group = this.#open.at(-1)!;
+    if (this.#isBehind() && group.firstWidth !== undefined && group.firstWidth !== group.width) throw unfixed();
+    group.firstWidth ??= group.width;
+    group.width = 0;
+  }
+
+  #isBehind(): boolean {
+    return this.#open.some(({ isBehind }) => isBehind);
+  }
+
+  #close(): string {
+    if (this.#open.length === 1) throw new Error("unbalanced parenthesis");
+    this.#endAlternative();
+    const { isLook, firstWidth } = this.#open.pop()!;
+    this.#takes(isLook ? 0 : firstWidth!);
+    if (/[*+?{]/.test(this.#pattern[this.#at] ?? "")) this.#hasOptional = true;
+    return ")";
   }
 
   /** The next code point. */
@@ -113,6 +156,9 @@ class Translation {
   }
 
   #repeat(quantifier: string): string {
+    const times = /^\{(\d+)\}$/.exec(quantifier);
+    if (this.#isBehind() && times === null) throw unfixed();
+    this.#takes(this.#open.at(-1)!.lastWidth * (Number(times?.[1] ?? 1) - 1));
     if (this.#pattern[this.#at] === "+") throw this.#cannot(`the possessive quantifier ${quantifier}+`);
     return quantifier;
   }
@@ -120,8 +166,9 @@ class Translation {
   /** A brace that is no quantifier stands for itself. */
   #quantifier(): string {
     const found = this.#take(/(\d*)(,?)(\d*)\}/y);
-    if (found === null || (found[1] === "" && found[3] === "")) {
+    if (found === null || found[0] === "}") {
       if (found !== null) this.#at -= found[0].length;
+      this.#takes(1);
       return "\\{";
     }
     const [, least, comma, most] = found;
@@ -129,23 +176,42 @@ class Translation {
   }
 
   #group(): string {
-    if (this.#pattern[this.#at] !== "?") return "(";
+    if (this.#pattern[this.#at] !== "?") return this.#begin("(");
     if (this.#take(/\?#[^)]*\)/y) !== null) return "";
     const named = this.#take(/\?P<([^>]+)>/y);
-    if (named !== null) return `(?<${named[1]}>`;
+    if (named !== null) return this.#begin(`(?<${named[1]}>`);
     const back = this.#take(/\?P=([^)]+)\)/y);
-    if (back !== null) return `\\k<${back[1]}>`;
-    const opened = this.#take(/\?(?::|=|!|<=|<!)/y);
-    if (opened === null)
+    if (back !== null) return this.#backReference(back[1]!, `\\k<${back[1]}>`);
+    const special = this.#take(/\?(?::|=|!|<=|<!)/y);
+    if (special === null)
       throw this.#cannot(`a group that begins with "(${this.#pattern.slice(this.#at, this.#at + 3)}"`);
-    return `(${opened[0]}`;
+    return this.#begin(`(${special[0]}`);
+  }
+
+  #begin(opening: string): string {
+    if (opening.endsWith("!")) this.#hasOptional = true;
+    if (/^\((?:\?<[^=!]|$)/.test(opening)) this.#captures++;
+    this.#open.push(opened(/[=!]$/.test(opening), /^\(\?<[=!]$/.test(opening)));
+    return opening;
+  }
+
+  /** Of a number or of a name; to a group that is open or that comes later Python has none. */
+  #backReference(group: string, reference: string): string {
+    const isKnown = /^\d/.test(group)
+      ? Number(group) <= this.#captures
+      : this.#pattern.slice(0, this.#at).includes(`(?P<${group}>`);
+    if (!isKnown) throw new Error(`invalid group reference ${group}`);
+    if (this.#isBehind() || this.#open.length > 1) throw this.#cannot("a back reference inside a group");
+    this.#hasBackReference = true;
+    return reference;
   }
 
   #escape(): string {
     if (this.#at >= this.#pattern.length) throw new Error("bad escape (end of pattern)");
     const number = this.#take(/[1-9]\d?(?!\d)/y);
-    if (number !== null) return `(?:\\${number[0]})`;
+    if (number !== null) return this.#backReference(number[0], `(?:\\${number[0]})`);
     const character = this.#next();
+    this.#takes("AZbB".includes(character) ? 0 : 1);
     const [word, isAscii] = [this.#classes.w!, this.#classes === ASCII_CLASSES];
     switch (character) {
       case "A":
@@ -155,7 +221,8 @@ class Translation {
       case "b":
         return `(?:(?<=${word})(?!${word})|(?<!${word})(?=${word}))`;
       case "B":
-        return `(?:(?<=${word})(?=${word})|(?<!${word})(?!${word}))`;
+        // There is none in an empty text.
+        return `(?:(?<=[\\s\\S])|(?=[\\s\\S]))(?:(?<=${word})(?=${word})|(?<!${word})(?!${word}))`;
       default:
         return (isAscii ? ASCII_CLASSES : CLASSES)[character] ?? this.#characterEscape(character);
     }
@@ -189,12 +256,14 @@ class Translation {
       isFirst = false;
       const member = this.#member(character);
       const isRange = this.#pattern[this.#at] === "-" && ![undefined, "]"].includes(this.#pattern[this.#at + 1]);
-      if (!isRange || member.startsWith("[")) {
+      if (!isRange) {
         members += member;
         continue;
       }
       this.#next();
-      members += `${member}-${this.#member(this.#next())}`;
+      const last = this.#member(this.#next());
+      if (member.startsWith("[") || last.startsWith("[")) throw new Error("bad character range");
+      members += `${member}-${last}`;
     }
   }
 
@@ -211,9 +280,4 @@ class Translation {
   }
 }
 
-/** A character that stands for itself, inside a set and out. */
-function literal(character: string): string {
-  if (/[a-zA-Z0-9_]/.test(character)) return character;
-  const code = character.codePointAt(0)!;
-  return code < 128 ? `\\x${code.toString(16).padStart(2, "0")}` : character;
-}
+const unfixed = () => new Error("look-behind requires fixed-width pattern");

@@ -10,23 +10,25 @@ import type { JsonValue } from "../../features/json-value.ts";
 export function floatText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
   if (Object.is(value, -0)) return "-0.0";
-  return pythonNotation(value, value.toExponential());
+  return pythonNotation(value, value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e16));
 }
 
-/** str() of a float32: the shortest digits that are that single. */
+/** str() of a float32: the shortest digits that are that single, with an exponent from 1e6 on and below 1e-4 already. */
 export function singleText(value: number): string {
   if (!Number.isFinite(value) || value === 0) return floatText(value);
+  // The single that is written 1e-4 is a little less than it.
+  const hasExponent = Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6;
   for (let digits = 1; digits <= 9; digits++) {
-    const text = value.toExponential(digits - 1);
-    if (Math.fround(Number(text)) === value) return pythonNotation(Number(text), Number(text).toExponential());
+    const short = Number(value.toExponential(digits - 1));
+    if (Math.fround(short) === value) return pythonNotation(short, hasExponent);
   }
   return floatText(value);
 }
 
-function pythonNotation(value: number, exponential: string): string {
-  const [digits, exponent] = exponential.split("e") as [string, string];
+function pythonNotation(value: number, hasExponent: boolean): string {
+  const [digits, exponent] = value.toExponential().split("e") as [string, string];
   const power = Number(exponent);
-  if (value !== 0 && (power < -4 || power >= 16)) {
+  if (hasExponent) {
     return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
   }
   const text = power < 0 ? value.toFixed(Math.min(100, digits.replace(/[-.]/g, "").length - 1 - power)) : String(value);
@@ -90,6 +92,9 @@ export function textStyles({ kind, list }: FieldType): readonly TextStyle[] {
   return kind.startsWith("int") ? ["plain", "float"] : ["plain"];
 }
 
+/** A byte order mark is a character of the text, as it is to Python. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** Compiles str() for a column, as pandas does it. */
 export function compileText(type: FieldType, style: TextStyle): (value: FeatureValue) => string {
   const one = compileScalarText(type, style);
@@ -112,7 +117,7 @@ function compileScalarText({ kind }: FieldType, style: TextStyle): (value: Featu
       return (value) => `${timestampText(value as number, " ", digits)}+00:00`;
     }
     case "bytes":
-      return (value) => new TextDecoder("utf-8", { fatal: true }).decode(value as Uint8Array);
+      return (value) => UTF8.decode(value as Uint8Array);
     default:
       return String;
   }

@@ -5,6 +5,7 @@
 
 import type { FeatureValue } from "../../features/field.ts";
 import type { JsonValue } from "../../features/json-value.ts";
+import { keptValue } from "./table-chunk.ts";
 import { countedValues, type ItemShape } from "./value-counts.ts";
 
 /** How much a result tells. */
@@ -45,7 +46,7 @@ export function startUnexpected(format: ResultFormat): Unexpected {
     rows: [],
     add(values, row) {
       this.count++;
-      if (this.items.length < itemsMax) this.items.push(values);
+      if (this.items.length < itemsMax) this.items.push(values.map(keptValue));
       if (this.rows.length < rowsMax) this.rows.push(row);
     },
     isOpen() {

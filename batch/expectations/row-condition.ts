@@ -2,13 +2,15 @@
  * `row_condition`: which rows an expectation looks at, in the words of pandas' query: comparisons (also chained), and, or,
  * not, &, |, ~, parentheses, in and not in a list, isnull() and notnull(), texts, numbers, booleans, names in backticks.
  * Great Expectations' own `col("x") > 1` and `.notNull()` are understood too, and so are its saved condition objects.
+ * What pandas would read otherwise than it looks (`~a > 1`, an escape beyond the plain ones) is a fault, never a guess.
  *
  * Source: pandas.DataFrame.query under its parser "pandas", in which & and | bind as and and or do.
  */
 
 import { canonicalInteger } from "../../features/field.ts";
-import type { JsonValue } from "../../features/json-value.ts";
-import { ExpectationFault } from "./expectation-fault.ts";
+import { type JsonValue, writeJson } from "../../features/json-value.ts";
+import { type Token, tokensOf, untranslatable } from "./condition-tokens.ts";
+import type { ExpectationFault } from "./expectation-fault.ts";
 
 /** A value that a comparison takes. */
 export type Operand =
@@ -19,7 +21,7 @@ export type Operand =
 /** The comparisons. */
 export type Comparator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in";
 
-/** A condition as a tree. */
+/** A condition as a tree; `in` and `not in` have a column to the left and a list to the right, others have no list. */
 export type Condition =
   | { readonly compare: Comparator; readonly left: Operand; readonly right: Operand }
   | { readonly isNull: string }
@@ -28,11 +30,8 @@ export type Condition =
   | { readonly and: readonly Condition[] }
   | { readonly or: readonly Condition[] };
 
-/** What fails when a condition can't be read or applied. */
-export const CONDITION_METRICS: readonly string[] = ["table.row_count", "table.column_types"];
-
-const untranslatable = (text: string, why: string) =>
-  new ExpectationFault(`The row_condition ${JSON.stringify(text)} can't be applied: ${why}`, CONDITION_METRICS);
+/** How deep parentheses, not, ~ and saved conditions may be nested; each level takes some of the stack. */
+const DEPTH_MAX = 100;
 
 /** A saved row_condition as a tree. Throws ExpectationFault for what can't be translated. */
 export function parseCondition(saved: JsonValue): Condition {
@@ -40,7 +39,7 @@ export function parseCondition(saved: JsonValue): Condition {
   const { type } = saved as { type?: unknown };
   if (type === "pass_through")
     return new Reader(String((saved as { pass_through_filter: string }).pass_through_filter)).read();
-  return savedCondition(saved as unknown as SavedCondition);
+  return savedCondition(saved as unknown as SavedCondition, 1);
 }
 
 type SavedCondition =
@@ -48,29 +47,23 @@ type SavedCondition =
   | { type: "nullity"; column: { name: string }; is_null: boolean }
   | { type: "and" | "or"; conditions: readonly SavedCondition[] };
 
-function savedCondition(saved: SavedCondition): Condition {
+function savedCondition(saved: SavedCondition, depth: number): Condition {
+  if (depth > DEPTH_MAX)
+    throw untranslatable(writeJson(saved as unknown as JsonValue), `it is nested more than ${DEPTH_MAX} deep.`);
   switch (saved.type) {
     case "comparison": {
       const { operator, parameter, column } = saved;
       const compare = ({ IN: "in", NOT_IN: "not in" }[operator] ?? operator) as Comparator;
       const right = Array.isArray(parameter) ? { list: parameter } : { literal: parameter };
-      return { compare, left: { column: column.name }, right };
+      return comparisonOf(writeJson(saved as unknown as JsonValue), compare, { column: column.name }, right);
     }
     case "nullity":
       return saved.is_null ? { isNull: saved.column.name } : { not: { isNull: saved.column.name } };
     case "and":
-      return { and: saved.conditions.map(savedCondition) };
+      return { and: saved.conditions.map((one) => savedCondition(one, depth + 1)) };
     default:
-      return { or: saved.conditions.map(savedCondition) };
+      return { or: saved.conditions.map((one) => savedCondition(one, depth + 1)) };
   }
-}
-
-const TOKEN =
-  /\s*(?:(`[^`]*`)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|(==|!=|<=|>=|[<>&|~()[\],.-]))/uy;
-
-interface Token {
-  readonly kind: "quoted" | "text" | "number" | "word" | "sign";
-  readonly text: string;
 }
 
 const COMPARATORS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
@@ -92,10 +85,11 @@ class Reader {
   readonly #text: string;
   readonly #tokens: readonly Token[];
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
-    this.#tokens = this.#tokensOf(text.trim());
+    this.#tokens = tokensOf(text);
   }
 
   read(): Condition {
@@ -103,22 +97,6 @@ class Reader {
     if (this.#at < this.#tokens.length)
       throw this.#cannot(`"${this.#tokens[this.#at]!.text}" is not understood there.`);
     return condition;
-  }
-
-  #tokensOf(text: string): Token[] {
-    const tokens: Token[] = [];
-    for (let at = 0; at < text.length; at = TOKEN.lastIndex) {
-      TOKEN.lastIndex = at;
-      const found = TOKEN.exec(text);
-      if (found === null) throw this.#cannot(`"${text.slice(at, at + 10).trim()}" is not understood.`);
-      const [, quoted, string, number, word, sign] = found;
-      if (quoted !== undefined) tokens.push({ kind: "quoted", text: quoted.slice(1, -1) });
-      else if (string !== undefined) tokens.push({ kind: "text", text: unescaped(string.slice(1, -1)) });
-      else if (number !== undefined) tokens.push({ kind: "number", text: number });
-      else if (word !== undefined) tokens.push({ kind: "word", text: word });
-      else tokens.push({ kind: "sign", text: sign! });
-    }
-    return tokens;
   }
 
   #or(): Condition {
@@ -134,8 +112,34 @@ class Reader {
   }
 
   #not(): Condition {
-    if (this.#takes("not") || this.#takes("~")) return { not: this.#not() };
-    return this.#comparison();
+    if (this.#takes("not")) return { not: this.#deeper(() => this.#not()) };
+    return this.#peek("~") ? this.#inverted() : this.#comparison();
+  }
+
+  /** `~` binds more tightly than any comparison: of a number it is another number, which is not followed here. */
+  #inverted(): Condition {
+    this.#expect("~");
+    const condition = this.#deeper(() => this.#invertible());
+    const compare = this.#tokens[this.#at]?.text;
+    if (this.#comparator() !== undefined) {
+      throw this.#cannot(`~ is before "${compare}", which it binds more tightly than; write not, or parentheses.`);
+    }
+    return { not: condition };
+  }
+
+  #invertible(): Condition {
+    if (this.#peek("~")) return this.#inverted();
+    if (this.#peek("(")) return this.#parenthesized();
+    const operand = this.#operand();
+    if (!("column" in operand)) throw this.#cannot("~ is before a value; it inverts a boolean column or parentheses.");
+    return this.#takes(".") ? this.#nullTest(operand.column) : { flag: operand.column };
+  }
+
+  #deeper(read: () => Condition): Condition {
+    if (++this.#depth > DEPTH_MAX) throw this.#cannot(`it is nested more than ${DEPTH_MAX} deep.`);
+    const condition = read();
+    this.#depth--;
+    return condition;
   }
 
   #comparison(): Condition {
@@ -145,7 +149,7 @@ class Reader {
     const parts: Condition[] = [];
     for (let compare = this.#comparator(); compare !== undefined; compare = this.#comparator()) {
       const right = this.#operand();
-      parts.push(comparisonOf(compare, left, right));
+      parts.push(comparisonOf(this.#text, compare, left, right));
       left = right;
     }
     if (parts.length > 0) return parts.length === 1 ? parts[0]! : { and: parts };
@@ -155,7 +159,7 @@ class Reader {
 
   #parenthesized(): Condition {
     this.#takes("(");
-    const condition = this.#or();
+    const condition = this.#deeper(() => this.#or());
     this.#expect(")");
     return condition;
   }
@@ -186,7 +190,7 @@ class Reader {
     const token = this.#tokens[this.#at];
     if (token === undefined) throw this.#cannot("it ends too early.");
     if (token.kind === "quoted") return { column: this.#next("quoted") };
-    if (this.#peek("[") || this.#peek("(")) return { list: this.#list() };
+    if (this.#peek("[") || this.#peek("(")) return this.#list();
     if (token.kind !== "word" || CONSTANTS.has(token.text)) return { literal: this.#literal() };
     const name = this.#next("word");
     if (name !== "col" || !this.#takes("(")) return { column: name };
@@ -195,16 +199,19 @@ class Reader {
     return { column };
   }
 
-  #list() {
+  /** One value in parentheses is that value; with a comma it is a list. */
+  #list(): Operand {
     const end = this.#takes("[") ? "]" : ")";
     this.#takes("(");
-    const members = [];
+    const list = [];
+    let hasComma = false;
     while (!this.#peek(end)) {
-      members.push(this.#literal());
+      list.push(this.#literal());
       if (!this.#takes(",")) break;
+      hasComma = true;
     }
     this.#expect(end);
-    return members;
+    return end === ")" && list.length === 1 && !hasComma ? { literal: list[0]! } : { list };
   }
 
   #literal(): string | number | bigint | boolean | null {
@@ -244,19 +251,28 @@ class Reader {
 }
 
 /** A list is equal to whatever is in it; a text in a text is in a list of one. */
-function comparisonOf(compare: Comparator, left: Operand, right: Operand): Condition {
-  if ("list" in right && (compare === "==" || compare === "!=")) {
-    return { compare: compare === "==" ? "in" : "not in", left, right };
+function comparisonOf(text: string, compare: Comparator, left: Operand, right: Operand): Condition {
+  const isIn = compare === "in" || ("list" in right && compare === "==");
+  if (isIn || compare === "not in" || ("list" in right && compare === "!=")) {
+    const list = listOf(right);
+    if (!("column" in left) || list === undefined) {
+      throw untranslatable(
+        text,
+        `${compare} is between a column to the left and a list to the right, like ["a", "b"].`,
+      );
+    }
+    return { compare: isIn ? "in" : "not in", left, right: { list } };
   }
-  if ("literal" in right && (compare === "in" || compare === "not in")) {
-    return { compare, left, right: { list: [right.literal] } };
-  }
+  if ("list" in left || "list" in right)
+    throw untranslatable(text, `a list has no ${compare}; write a column in a list.`);
+  if (!("column" in left || "column" in right)) throw untranslatable(text, "a comparison needs a column.");
   return { compare, left, right };
+}
+
+function listOf(right: Operand) {
+  if ("list" in right) return right.list;
+  return "literal" in right && typeof right.literal === "string" ? [right.literal] : undefined;
 }
 
 /** Integers are exact. */
 const numberOf = (text: string) => (/^-?\d+$/.test(text) ? canonicalInteger(BigInt(text)) : Number(text));
-
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
-
-const unescaped = (text: string) => text.replace(/\\(.)/gs, (_, character: string) => ESCAPES[character] ?? character);

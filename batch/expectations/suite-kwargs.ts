@@ -174,9 +174,18 @@ export function withoutDefaults<Value>(kwargs: Readonly<Record<string, Value>>):
 
 /** The first thing that is wrong with the kwargs of a type, as a sentence without its subject; undefined when nothing is. */
 export function wrongKwarg(type: ExpectationType, kwargs: unknown): string | undefined {
+  if (isTooDeep(kwargs, NESTED_MAX)) return `kwargs: nested more than ${NESTED_MAX} deep`;
   const checked = KWARGS[type].safeParse(kwargs);
   if (checked.success) return undefined;
   const issue = checked.error.issues[0]!;
   const path = issue.path.length === 0 ? "kwargs" : `kwargs.${issue.path.join(".")}`;
   return `${path}: ${issue.message}`;
+}
+
+/** How deep kwargs may be nested: a row condition of 100 levels, two each, and what is around it. */
+const NESTED_MAX = 220;
+
+function isTooDeep(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return most === 0 || Object.values(value).some((one) => isTooDeep(one, most - 1));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { array, type FeatureValue, type FieldType, float64, int64, string, timestamp } from "../../features/field.ts";
+import { array, bool, type FeatureValue, type FieldType, float64, int64, timestamp } from "../../features/field.ts";
 import type { JsonValue } from "../../features/json-value.ts";
 import { parseSuite } from "./suite.ts";
 import { type SuiteRunOptions, startSuite } from "./suite-run.ts";
@@ -87,6 +87,60 @@ describe("semantics that trip", () => {
     expect(sum.result).toEqual({ observed_value: 4n * 2n ** 53n + 4n });
   });
 
+  test("integers past 2^53 increase by what they are", () => {
+    const increasing = (values: readonly bigint[], strictly = false) =>
+      result("column_values_to_be_increasing", { strictly }, values, int64()).success;
+    const past = 2n ** 53n;
+    expect(increasing([past + 1n, past + 2n, past + 3n], true)).toBe(true);
+    expect(increasing([past + 1n, past])).toBe(false);
+    expect(increasing([-(2n ** 62n), 2n ** 62n, 2n ** 62n + 1n], true)).toBe(true);
+    expect(increasing([past + 1n, past + 1n], true)).toBe(false);
+  });
+
+  test("sums of integers over columns are exact", () => {
+    const columns = {
+      a: [int64(), [2n ** 53n + 1n, 2 ** 53 - 1, 2 ** 53 - 1, null, 3]],
+      b: [int64(), [-(2n ** 53n), 2, -(2 ** 53 - 2), 1, -2]],
+    } as const;
+    const sum = (sum_total: JsonValue) =>
+      results(columns, [["multicolumn_sum_to_equal", { column_list: ["a", "b"], sum_total }]]).results[0]!.result;
+    expect(sum(1)).toMatchObject({ partial_unexpected_index_list: [1, 3] });
+  });
+
+  test("a column's own bins are bounded, and infinities have none", () => {
+    const own = (values: number[]) => result("column_kl_divergence_to_be_less_than", {}, values);
+    const near = Array.from({ length: 1_000 }, (_, at) => at / 1_000);
+    for (const far of [2e5, 1e300]) {
+      const told = own([...near, far]);
+      expect(JSON.stringify(told.exception_info)).toContain("10000 are the most. Give a partition_object.");
+    }
+    for (const values of [
+      [1, 2, 3, Number.POSITIVE_INFINITY],
+      [Number.NEGATIVE_INFINITY, 1, Number.POSITIVE_INFINITY],
+    ])
+      expect(own(values)).toMatchObject({ success: false, result: {} });
+    expect(own([Number.NaN]).success).toBe(true);
+  });
+
+  test("a partition's tails are two or none", () => {
+    const partition = { bins: [0, 1], weights: [1] };
+    const told = (tail_weights: number[]) =>
+      result("column_kl_divergence_to_be_less_than", { partition_object: { ...partition, tail_weights } }, [0.5]);
+    expect(JSON.stringify(told([]).exception_info)).toContain("Invalid partition_object provided");
+    expect(told([0, 0]).result).toMatchObject({ observed_value: 0 });
+  });
+
+  test("a condition on a boolean column with a null is the fault of all who look through it", () => {
+    const condition = { row_condition: "b", condition_parser: "pandas" };
+    const told = results({ b: [bool(), [true, null]] }, [
+      ["table_row_count_to_equal", { value: 1, ...condition }],
+      ["column_values_to_be_null", { column: "b", ...condition }],
+      ["table_row_count_to_equal", { value: 2 }],
+    ]).results;
+    expect(told.map(({ success }) => success)).toEqual([false, false, true]);
+    expect(JSON.stringify(told[0]!.exception_info)).toContain("it has a null");
+  });
+
   test("z-scores: a spread of 0 passes all", () => {
     const kwargs = { threshold: 0.1, double_sided: true };
     expect(result("column_value_z_scores_to_be_less_than", kwargs, [2, 2, 2]).success).toBe(true);
@@ -160,28 +214,6 @@ test("typed arrays are taken as they are", () => {
   ]);
   expect(told.results[0]!.result).toMatchObject({ partial_unexpected_list: [1] });
   expect(told.results[1]!.result).toEqual({ observed_value: 2n ** 60n });
-});
-
-describe("what is kept is bounded", () => {
-  const expectations = [
-    ["column_median_to_be_between", { column: "x", min_value: 0 }],
-    ["column_mean_to_be_between", { column: "x", min_value: 0 }],
-    ["column_unique_value_count_to_be_between", { column: "s", min_value: 0 }],
-  ] as const;
-  const columns = { x: [float64(), [1, 2, 3]], s: [string(), ["a", "b", "c"] as FeatureValue[]] } as const;
-
-  test("past the rows, what needs them is an exception result and the rest goes on", () => {
-    const told = results(columns, expectations, { keptRowsMax: 2 });
-    const messages = told.results.map(
-      ({ exception_info: info }) => (info as { exception_message: string }).exception_message,
-    );
-    expect(messages).toEqual([expect.stringContaining("more than 2 rows"), null, expect.stringContaining("2 rows")]);
-  });
-
-  test("past the different texts", () => {
-    const told = results(columns, expectations, { distinctTextsMax: 2 });
-    expect(told.results.map(({ success }) => success)).toEqual([true, true, false]);
-  });
 });
 
 test("lists have no distinct values", () => {

@@ -10,6 +10,7 @@ import { Domain } from "./domain.ts";
 import { ExpectationFault } from "./expectation-fault.ts";
 import type { ExpectationRun } from "./expectation-run.ts";
 import { EXPECTATIONS } from "./expectation-types.ts";
+import { KeptBytes } from "./kept-bytes.ts";
 import { KEPT_LIMITS, type KeptLimits } from "./kept-column.ts";
 import type { ResultFormat } from "./result-format.ts";
 import { parseCondition } from "./row-condition.ts";
@@ -60,14 +61,15 @@ export function startSuite(
   options: SuiteRunOptions,
 ): SuiteRun {
   const limits = { ...KEPT_LIMITS, ...definedLimits(options) };
-  const table = new Domain(columns, limits, false);
+  const bytes = new KeptBytes(limits.keptBytesMax);
+  const table = new Domain(columns, limits, bytes, false);
   const scopes = new Map<string, Scope>([["", { domain: table, mark: undefined, started: [] }]]);
   const scopeOf = (condition: JsonValue | undefined): Scope => {
     const key = condition === undefined ? "" : writeJson(condition);
     const known = scopes.get(key);
     if (known !== undefined) return known;
     const mark = compileCondition(parseCondition(condition!), columns);
-    const scope = { domain: new Domain(columns, limits, true), mark, started: [] };
+    const scope = { domain: new Domain(columns, limits, bytes, true), mark, started: [] };
     scopes.set(key, scope);
     return scope;
   };
@@ -93,8 +95,9 @@ export function startSuite(
   };
 }
 
-function definedLimits({ keptRowsMax, distinctTextsMax }: SuiteRunOptions): Partial<KeptLimits> {
+function definedLimits({ keptRowsMax, distinctTextsMax, keptBytesMax }: SuiteRunOptions): Partial<KeptLimits> {
   return {
+    ...(keptBytesMax === undefined ? {} : { keptBytesMax }),
     ...(keptRowsMax === undefined ? {} : { keptRowsMax }),
     ...(distinctTextsMax === undefined ? {} : { distinctTextsMax }),
   };
@@ -112,7 +115,14 @@ function guard(one: Started, step: () => void): void {
 }
 
 function takeScope({ domain, mark, started }: Scope, whole: DomainChunk): void {
-  const chunk = mark === undefined ? whole : filtered(whole, mark(whole));
+  let chunk = whole;
+  if (mark !== undefined) {
+    let marks: Uint8Array | undefined;
+    // A condition that fails on a row fails all who look through it.
+    for (const one of started) guard(one, () => (marks ??= mark(whole)));
+    if (marks === undefined) return;
+    chunk = filtered(whole, marks);
+  }
   domain.take(chunk);
   for (const one of started) guard(one, () => one.run?.take?.(chunk));
 }

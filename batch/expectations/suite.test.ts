@@ -90,6 +90,17 @@ describe("a wrong suite is refused, with the file, the expectation and the next 
       suiteOf({ type: "expect_table_row_count_to_equal", kwargs: { value: 1 }, severity: "fatal" }),
       /severity "fatal"/,
     ],
+    [
+      "a condition that is nested too deeply",
+      suiteOf({
+        type: "expect_table_row_count_to_equal",
+        kwargs: {
+          value: 1,
+          row_condition: Array.from({ length: 1_000 }).reduce((one) => ({ type: "and", conditions: [one] }), {}),
+        },
+      }),
+      /kwargs: nested more than 220 deep/,
+    ],
   ])("%s", (_, text, detail) => {
     expect(refusal(text)).toMatch(detail);
   });

@@ -62,6 +62,18 @@ export function isNullAt({ numbers, values }: ColumnChunk, place: number): boole
   return numbers === undefined ? values[place] === null : Number.isNaN(numbers[place]);
 }
 
+/** The number at a place that is not null, exactly. */
+export function exactAt(values: ArrayLike<FeatureValue>, numbers: Float64Array, place: number): number | bigint {
+  const value = values[place];
+  return typeof value === "bigint" ? value : numbers[place]!;
+}
+
+/** A value to keep after its chunk is gone: what could be changed under it is copied. */
+export function keptValue(value: FeatureValue): FeatureValue {
+  if (value instanceof Uint8Array) return value.slice();
+  return Array.isArray(value) ? (value.map(keptValue) as FeatureValue) : value;
+}
+
 /** True for columns that are checked as doubles. */
 export function isNumeric({ kind, list }: FieldType): boolean {
   return !list && kind !== "string" && kind !== "bytes";

@@ -7,6 +7,7 @@
 
 import type { Checkpoint } from "../checkpoint.ts";
 import type { FileToLoad } from "../file-open.ts";
+import { addBatch, emptyCounts, type LoadCounts } from "../report.ts";
 import { unpackRows } from "../row-batch.ts";
 import { planView } from "../view-plan.ts";
 import { isSampled, keyHash } from "./key-hash.ts";
@@ -31,6 +32,8 @@ export interface OfflineFiles {
  * throws.
  */
 export async function planOfflineFiles(options: ViewParityOptions, checkpoint: Checkpoint): Promise<OfflineFiles> {
+  // Rows that were made by another definition are loaded anew, whatever their files.
+  const known = checkpoint.definition === options.definition ? checkpoint.files : {};
   const { objects, encoder, loadedView: view, settings, signal, rangeRows } = options;
   const keptUs = ((view.ttlMs ?? Number.POSITIVE_INFINITY) + settings.expiryGrace) * 1_000;
   const interval = { startUs: Math.floor(options.now() * 1_000 - keptUs), endUs: checkpoint.end_us };
@@ -38,7 +41,7 @@ export async function planOfflineFiles(options: ViewParityOptions, checkpoint: C
     ...{ view, objects, rangeRows, signal },
     range: interval,
     lookbackUs: 0,
-    known: checkpoint.files,
+    known,
     mayHaveLost: false,
     open: (file) => encoder.open(file),
   });
@@ -52,14 +55,24 @@ export async function planOfflineFiles(options: ViewParityOptions, checkpoint: C
   };
 }
 
+/** Rows that were read, as far as it is told how many of them are bad. */
+export type BadRowCounts = Pick<LoadCounts, "rows_read" | "rows_outside" | "rows_bad" | "bad_samples">;
+
+/** What was read: of all files, and of those that the checkpoint doesn't know, which the next load will read. */
+export interface SpilledRows {
+  readonly all: BadRowCounts;
+  readonly unknown: BadRowCounts;
+}
+
 /** Spills the rows of the files that are in the sample. Throws what FileEncoder.encode throws. */
 export async function spillOfflineRows(
   options: ViewParityOptions,
-  { files }: OfflineFiles,
+  { files, records }: OfflineFiles,
   spill: RowSpill,
   originId: number,
   onRows: (rows: number) => void,
-): Promise<void> {
+): Promise<SpilledRows> {
+  const counts = { all: emptyCounts(), unknown: emptyCounts() };
   const { encoder, loadedView: view, applied, settings, sample, signal, rangeRows } = options;
   const batches = encoder.encode({
     ...{ view, applied, files, originId, rangeRows },
@@ -68,6 +81,8 @@ export async function spillOfflineRows(
     nowMs: options.now(),
   });
   for await (const batch of batches) {
+    addBatch(counts.all, batch);
+    if (records[batch.file]!.loadedThroughUs === undefined) addBatch(counts.unknown, batch);
     for (const rows of unpackRows(batch.rows, UNPACK_ROWS)) {
       for (const { key, bytes } of rows) {
         const hash = keyHash(key, sample?.seed ?? 0);
@@ -77,4 +92,5 @@ export async function spillOfflineRows(
     onRows(batch.read);
     signal?.throwIfAborted();
   }
+  return counts;
 }

@@ -85,14 +85,18 @@ async function scanInto(
   spill: RowSpill,
   stop: AbortSignal,
 ): Promise<void> {
-  let scanning: Promise<ScanPage> | undefined = store.scan(view.name, pageRows);
+  const look = async (cursor?: string): Promise<ScanPage> => {
+    // A page costs the store the keys it looks at, whosever they are.
+    await rate.take(pageRows, signal);
+    return store.scan(view.name, pageRows, cursor);
+  };
+  let scanning: Promise<ScanPage> | undefined = look();
   while (scanning !== undefined) {
     const { rows, cursor }: ScanPage = await scanning;
     stop.throwIfAborted();
     signal?.throwIfAborted();
-    await rate.take(rows.length, signal);
     // The next page is on its way while this one is put away.
-    scanning = cursor === undefined ? undefined : store.scan(view.name, pageRows, cursor);
+    scanning = cursor === undefined ? undefined : look(cursor);
     scanning?.catch(() => {});
     for (const { key, bytes } of rows) spill.put(keyHash(key, 0), key, bytes, 0);
   }

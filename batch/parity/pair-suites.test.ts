@@ -70,6 +70,7 @@ const suiteOf = (severity: string, max: number) =>
     expectations: [
       { type: "expect_column_values_to_be_between", kwargs: { column: "customer_id", max_value: max }, severity },
       { type: "expect_column_values_to_not_be_null", kwargs: { column: "event_ts" }, severity },
+      { type: "expect_column_values_to_not_be_null", kwargs: { column: "created" }, severity },
     ],
   });
 
@@ -82,7 +83,9 @@ test("the project's suite looks at the served rows, join keys among them; what i
   await project.close();
   const bad = await compare(kinds, suiteOf("critical", 2));
   expect(bad.view).toMatchObject({ verdict: "fail", outcomes: { match: 3 } });
-  expect(bad.view.reason).toContain('Suite "wide rows" is not met: expect_column_values_to_be_between of customer_id.');
+  expect(bad.view.reason).toContain(
+    'Suite "wide rows" is not met: expect_column_values_to_be_between of customer_id (1 of 3 rows, such as 3).',
+  );
   await project.close();
   const warned = await compare(kinds, suiteOf("warning", 2));
   expect([warned.own!.success, warned.view.verdict]).toEqual([false, "pass"]);

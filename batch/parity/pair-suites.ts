@@ -11,6 +11,7 @@ import { STATUS } from "../../features/feature-status.ts";
 import { type FeatureValue, type FieldType, string, timestamp } from "../../features/field.ts";
 import { toJson, writeJson } from "../../features/json-value.ts";
 import { viewJoinKeys } from "../../features/registry.ts";
+import { readRowOrder } from "../../features/row-order.ts";
 import type { Expectation, ExpectationSuite } from "../expectations/suite.ts";
 import { type SuiteRun, type SuiteRunOptions, startSuite } from "../expectations/suite-run.ts";
 import type { TableColumn } from "../expectations/table-chunk.ts";
@@ -94,7 +95,7 @@ function startSides({ view, maxMismatch, names }: PairSuiteOptions): PairSuite {
     return { type: "expect_column_pair_values_to_be_equal", kwargs, meta: {}, severity: "critical", id: null };
   });
   const suite = { name: `parity.${view.name}`, id: null, expectations, meta: {} };
-  // What was streamed since, and what neither side serves, has nothing to be held against.
+  // What came since, and what neither side serves, has nothing to be held against.
   const isTaken = ({ verdict }: ComparedPair) =>
     verdict.isCompared || (verdict.outcome !== "match" && verdict.outcome !== "newer");
   return startPairSuite(suite, sides.flat(), { ...names, assetName: view.name }, isTaken);
@@ -134,6 +135,14 @@ function startOnline({ view, names }: PairSuiteOptions, suite: ExpectationSuite)
     type: timestamp(),
     read: ({ served }) => served.views[0]!.eventTimestampUs ?? null,
   };
+  const { createdField } = view.source;
+  const isCreatedWanted = createdField !== undefined && text.includes(createdField);
+  const created = (createdField === undefined ? [] : [createdField]).map(
+    (name): PairColumn => ({
+      ...{ name, type: timestamp() },
+      read: ({ stored }) => (isCreatedWanted ? readRowOrder(stored!).createdTimestampUs : null),
+    }),
+  );
   const isServed = ({ pair }: ComparedPair) => pair.served.views[0]!.status === STATUS.PRESENT;
-  return startPairSuite(suite, [...keys, ...fields, event], { ...names, assetName: view.name }, isServed);
+  return startPairSuite(suite, [...keys, ...fields, event, ...created], { ...names, assetName: view.name }, isServed);
 }

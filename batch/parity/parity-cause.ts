@@ -7,7 +7,7 @@ import { STATUS } from "../../features/feature-status.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
 import { isTombstone, readRowOrder } from "../../features/row-order.ts";
 import { isNarrowed } from "./narrowed-value.ts";
-import { isDatedAhead, type OfflineRow, type PairVerdict, type ParityPair } from "./parity-pair.ts";
+import { isSkewed, type OfflineRow, type PairVerdict, type ParityPair } from "./parity-pair.ts";
 import type { ParityCause } from "./parity-result.ts";
 
 /** A file as the view's checkpoint knows it. */
@@ -20,11 +20,11 @@ export interface FileRecord {
 /** What is known besides the rows. */
 export interface CauseEvidence {
   readonly files: readonly FileRecord[];
-  /** When the last materialization was done, µs. */
-  readonly loadedAtUs: number;
-  /** The schema that rows are written under today. */
+  /** When the last materialization that was done had begun, µs: it knows of no file that came later. */
+  readonly loadStartedUs: number;
+  /** The schema and the generation that rows are written under today. */
   readonly schemaId: number;
-  readonly hasTtl: boolean;
+  readonly generation: number;
   readonly maxFutureUs: number;
 }
 
@@ -32,61 +32,73 @@ export interface CauseEvidence {
 export function causeOf(pair: ParityPair, verdict: PairVerdict, evidence: CauseEvidence): ParityCause {
   switch (verdict.outcome) {
     case "different":
-      return verdict.isCompared ? causeOfDifference(pair, verdict, evidence) : "clock_skew";
+      if (verdict.isCompared) return causeOfDifference(pair, verdict, evidence);
+      break;
     case "stale":
     case "missing":
-      return causeOfAbsence(pair, evidence);
-    case "extra":
-      if (isDatedAhead(pair.stored!, evidence)) return "clock_skew";
-      return isOfOtherSchema(pair.stored, evidence) ? "other_fingerprint" : "unknown";
+      return causeOfAbsence(pair, verdict, evidence);
     default:
-      return "unknown";
   }
+  // A row that no file has.
+  if (isSkewed(pair, verdict, evidence)) return "clock_skew";
+  return isOfOtherDefinition(pair.stored, evidence) ? "other_fingerprint" : "unknown";
 }
 
 /** Values differ in rows of the same event. */
-function causeOfDifference(pair: ParityPair, { differing }: PairVerdict, evidence: CauseEvidence): ParityCause {
+function causeOfDifference(pair: ParityPair, verdict: PairVerdict, evidence: CauseEvidence): ParityCause {
+  const { differing } = verdict;
   const { stored, served, offline } = pair;
   const all = (isSo: (online: (typeof served.values)[number], offline: (typeof served.values)[number]) => boolean) =>
     differing.every((i) => isSo(served.values[i]!, pair.offline!.values[i]!));
   if (isOfOtherSchema(stored, evidence)) return "other_fingerprint";
   if (all((online, offline) => (online === null) !== (offline === null))) return "null_for_missing";
   if (all(isNarrowed)) return "type_narrowing";
-  if (isDatedAhead(stored!, evidence)) return "clock_skew";
+  if (isSkewed(pair, verdict, evidence)) return "clock_skew";
   const created = (row: Uint8Array) => readRowOrder(row).createdTimestampUs;
   if (created(stored!) !== created(offline!.bytes)) return "created_tie";
-  return arrivalOf(offline!, evidence) === "late" ? "late_event" : "unknown";
+  if (arrivalOf(offline!, evidence) === "late") return "late_event";
+  return isOfOtherDefinition(stored, evidence) ? "other_fingerprint" : "unknown";
 }
 
 /** The row of the files is not there: an older one is, or none that is served. */
-function causeOfAbsence({ stored, served, offline }: ParityPair, evidence: CauseEvidence): ParityCause {
+function causeOfAbsence(pair: ParityPair, verdict: PairVerdict, evidence: CauseEvidence): ParityCause {
+  const { stored, served, offline } = pair;
   const { status } = served.views[0]!;
   // What is stored can't be read by today's definition, or was deleted.
   const isUnreadable = status === STATUS.NOT_FOUND && stored !== undefined && !isTombstone(stored);
   if (isUnreadable) return "other_fingerprint";
+  if (isSkewed(pair, verdict, evidence)) return "clock_skew";
   const arrival = arrivalOf(offline!, evidence);
   if (arrival === "late") return "late_event";
   if (arrival === "missed") return "missed_interval";
-  if (isOfOtherSchema(stored, evidence)) return "other_fingerprint";
+  if (isOfOtherDefinition(stored, evidence)) return "other_fingerprint";
   const isGone = stored === undefined || status === STATUS.OUTSIDE_MAX_AGE;
-  return isGone && evidence.hasTtl ? "expired" : "unknown";
+  return isGone ? "expired" : "unknown";
 }
 
 function isOfOtherSchema(stored: Uint8Array | undefined, { schemaId }: CauseEvidence): boolean {
   return stored !== undefined && !isTombstone(stored) && readRowHeader(stored).schemaId !== schemaId;
 }
 
-/** Whether a row's file was read since it was there: "late" when it came after the last load, "missed" when before. */
-function arrivalOf(offline: OfflineRow, { files, loadedAtUs }: CauseEvidence): "loaded" | "late" | "missed" {
+/** Its values may have been made of other columns, though their types are today's. */
+function isOfOtherDefinition(stored: Uint8Array | undefined, evidence: CauseEvidence): boolean {
+  if (stored === undefined || isTombstone(stored)) return false;
+  return isOfOtherSchema(stored, evidence) || readRowOrder(stored).generation !== evidence.generation;
+}
+
+/** Whether a row's file was read since it was there: "late" when it came after the last load had begun, "missed" when before. */
+function arrivalOf(offline: OfflineRow, { files, loadStartedUs }: CauseEvidence): "loaded" | "late" | "missed" {
   const { loadedThroughUs, modifiedUs } = files[offline.file]!;
   if (loadedThroughUs !== undefined) return offline.eventTimestampUs < loadedThroughUs ? "loaded" : "missed";
-  return modifiedUs > loadedAtUs || readRowOrder(offline.bytes).createdTimestampUs > loadedAtUs ? "late" : "missed";
+  return modifiedUs > loadStartedUs || readRowOrder(offline.bytes).createdTimestampUs > loadStartedUs
+    ? "late"
+    : "missed";
 }
 
 /** What each cause means and what mends it, in a sentence. */
 export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freeze({
   late_event:
-    "The file came, or was written anew, after the last materialization; headgate materialize-incremental now loads it.",
+    "The file came, or was written anew, after the last materialization had begun; headgate materialize-incremental now loads it.",
   missed_interval:
     "The row was there and lies outside of what was materialized of its file; run headgate materialize over its event time.",
   null_for_missing:
@@ -94,12 +106,12 @@ export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freez
   type_narrowing:
     "The online value is the offline one squeezed through float32, int32 or a double; let the writer carry the declared type, then run headgate parity --repair.",
   expired:
-    "The row was loaded and is gone, or shadowed by one beyond the ttl: it expired under a shorter ttl, or was evicted; headgate parity --repair puts it back.",
+    "The row was loaded and is gone, or shadowed by one beyond the ttl: it expired under a shorter ttl, was evicted, or was lost by the store; headgate parity --repair puts it back.",
   created_tie:
     "Both sides have the event, made at different times: the source corrected or repeated it; materialize the side that is behind.",
   other_fingerprint:
-    "The stored row was written under another schema than the definitions have today; run headgate materialize over its event time, or headgate parity --repair.",
+    "The stored row was written under another schema or definition than today's; run headgate materialize over its event time, or headgate parity --repair.",
   clock_skew:
-    "The stored row was dated ahead of the clock when it was written and shadows every row until then; mend the source's clock and delete the entity's row.",
+    "The stored row, or delete, was dated ahead of the clock and shadows every row until then; mend the source's clock, then run headgate parity --repair, which puts the files' row in its place.",
   unknown: "The rows and the records of the loads do not tell; look at the row's origin.",
 });

@@ -7,7 +7,7 @@ import { STATUS } from "../../features/feature-status.ts";
 import type { FeatureVector } from "../../features/feature-vector.ts";
 import type { FeatureValue } from "../../features/field.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
-import { compareRows, isTombstone, readRowOrder } from "../../features/row-order.ts";
+import { compareRows, isTombstone, readEventTimestampUs, readRowOrder } from "../../features/row-order.ts";
 import { SOURCE_RANK } from "../../features/writer.ts";
 import type { ParityOutcome } from "./parity-result.ts";
 
@@ -51,6 +51,8 @@ export interface PairRules {
   readonly endUs: number;
   /** How far ahead of its writing a row may be dated, µs; past that a clock was wrong. */
   readonly maxFutureUs: number;
+  /** When the last materialization was done, ms: what a file's row was written after it is of a load to come. */
+  readonly loadedAtMs: number;
 }
 
 const verdict = (outcome: ParityOutcome, isCompared = false, differing: readonly number[] = []): PairVerdict =>
@@ -71,25 +73,48 @@ export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): Pa
   if (offline === undefined) return status === STATUS.PRESENT ? verdictOfExtra(stored!, rules) : undefined;
   const isTooOld = nowMs * 1_000 - offline.eventTimestampUs > rules.maxAgeUs;
   if (eventTimestampUs === undefined) {
-    if (isDeletedSince(stored, offline)) return NEWER;
+    if (isDeletedSince(stored, offline) && !isDeletedAhead(stored!, rules, nowMs)) return NEWER;
     return isTooOld ? MATCH : MISSING;
   }
-  if (eventTimestampUs > offline.eventTimestampUs) return isDatedAhead(stored!, rules) ? PINNED : NEWER;
+  if (eventTimestampUs > offline.eventTimestampUs) {
+    if (isBroughtSince(stored!, rules)) return NEWER;
+    return status === STATUS.PRESENT ? PINNED : MATCH;
+  }
   if (eventTimestampUs < offline.eventTimestampUs) return isTooOld ? MATCH : STALE;
-  return status === STATUS.PRESENT ? compared(served.values, offline.values) : MATCH;
+  if (status !== STATUS.PRESENT) return MATCH;
+  const found = compared(served.values, offline.values);
+  // A correction of the event that was loaded meanwhile.
+  const isCorrected = found !== EQUAL && isLoadedSince(stored!, rules) && compareRows(stored!, offline.bytes) > 0;
+  return isCorrected ? NEWER : found;
 }
 
 function verdictOfExtra(stored: Uint8Array, rules: PairRules): PairVerdict {
-  return isStreamedSince(stored, rules) && !isDatedAhead(stored, rules) ? NEWER : EXTRA;
+  return isBroughtSince(stored, rules) ? NEWER : EXTRA;
+}
+
+/** True for a mismatch whose stored row, or delete, is dated ahead of the clock: it shadows all rows until then. */
+export function isSkewed(
+  { stored, offline }: ParityPair,
+  { outcome }: PairVerdict,
+  rules: Pick<PairRules, "maxFutureUs">,
+): boolean {
+  if (stored === undefined) return false;
+  if (!isTombstone(stored)) return outcome !== "stale" && isDatedAhead(stored, rules);
+  // Any other delete that is newer is no mismatch.
+  return outcome === "missing" && isDeletedSince(stored, offline!);
+}
+
+/** A delete does not say when it was written. */
+function isDeletedAhead(stored: Uint8Array, { maxFutureUs }: PairRules, nowMs: number): boolean {
+  return readEventTimestampUs(stored) > nowMs * 1_000 + maxFutureUs;
 }
 
 function isDeletedSince(stored: Uint8Array | undefined, { bytes }: OfflineRow): boolean {
   return stored !== undefined && isTombstone(stored) && compareRows(stored, bytes) > 0;
 }
 
-/** True for a row that was in the future when it was written, by more than is let pass: it shadows all rows until then. */
-export function isDatedAhead(stored: Uint8Array, { maxFutureUs }: Pick<PairRules, "maxFutureUs">): boolean {
-  if (isTombstone(stored)) return false;
+/** True for a row that was in the future when it was written, by more than is let pass. */
+function isDatedAhead(stored: Uint8Array, { maxFutureUs }: Pick<PairRules, "maxFutureUs">): boolean {
   const { order, writtenAtMs } = readRowHeader(stored);
   return order.eventTimestampUs > writtenAtMs * 1_000 + maxFutureUs;
 }
@@ -99,9 +124,17 @@ export function isMismatch({ outcome }: PairVerdict): boolean {
   return outcome !== "match" && outcome !== "newer";
 }
 
-function isStreamedSince(stored: Uint8Array, { endUs }: PairRules): boolean {
+/** True for a row that a stream brought, or a load since the last one that was done; not one of a wrong clock. */
+function isBroughtSince(stored: Uint8Array, rules: PairRules): boolean {
+  if (isDatedAhead(stored, rules)) return false;
   const { eventTimestampUs, sourceRank } = readRowOrder(stored);
-  return eventTimestampUs >= endUs || sourceRank === SOURCE_RANK.stream;
+  return eventTimestampUs >= rules.endUs || sourceRank === SOURCE_RANK.stream || isLoadedSince(stored, rules);
+}
+
+/** True for a file's row that was written after the last materialization was done: of one that goes on, or has begun since. */
+function isLoadedSince(stored: Uint8Array, { loadedAtMs }: PairRules): boolean {
+  const { order, writtenAtMs } = readRowHeader(stored);
+  return order.sourceRank === SOURCE_RANK.file && writtenAtMs > loadedAtMs;
 }
 
 function compared(online: readonly FeatureValue[], offline: readonly FeatureValue[]): PairVerdict {

@@ -7,7 +7,7 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { JsonValue } from "../../features/json-value.ts";
 
-/** What became of an entity of a view. `newer` (streamed since) and `expired` on both sides are no mismatch. */
+/** What became of an entity of a view. `newer` (streamed, or loaded, since) and `expired` on both sides are no mismatch. */
 export type ParityOutcome = "match" | "newer" | "different" | "stale" | "missing" | "extra";
 
 /** Why the two sides differ, as far as it can be told from the rows alone. */
@@ -72,7 +72,7 @@ export interface RepairCounts {
   readonly dry_run: boolean;
   /** Rows of the files that are newer than what was stored, or where nothing was. */
   readonly written: number;
-  /** Rows of the same event with other values. */
+  /** Rows of the same event with other values, or dated ahead of the clock. */
   readonly replaced: number;
   /** Left alone: what is stored was made later than the files' row. */
   readonly left_newer: number;
@@ -91,6 +91,8 @@ export interface ViewParity {
   readonly reason: string;
   /** The end of the interval that was compared, RFC 3339; null when the view was never materialized. */
   readonly materialized_to: string | null;
+  /** Rows of the files that a load would not take, and so in no comparison. */
+  readonly rows_bad: number;
   /** Entities of the files; of the sample, where one was taken. */
   readonly offline_entities: number;
   /** Entities that were looked at: all, or the sample. */
@@ -109,7 +111,7 @@ export interface ViewParity {
   readonly freshness_seconds: Histogram | null;
   readonly examples: readonly ParityExample[];
   readonly seconds: number;
-  /** Present when a repair was asked for. The verdict is of what was found before it. */
+  /** Present when a repair was asked for and its rows are what a load would take. The verdict is of what was found before it. */
   readonly repair?: RepairCounts;
   readonly error?: { readonly code: ErrorCode; readonly detail: string };
 }

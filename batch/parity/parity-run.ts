@@ -5,6 +5,7 @@ import type { OnlineStore } from "../../features/store/online-store.ts";
 import type { StoredSchemas } from "../../features/stored-schema.ts";
 import type { ObjectStore } from "../../object-store.ts";
 import type { FileEncoder } from "../decoding-thread.ts";
+import type { ExpectationSuite } from "../expectations/suite.ts";
 import type { LoadedView } from "../file-open.ts";
 import type { FileView } from "../materialize.ts";
 import type { Wait } from "../row-rate.ts";
@@ -16,12 +17,16 @@ export const READ_ROWS = 1_000;
 
 /** Settings of config.ts that a parity run depends on; lengths of time in ms. */
 export interface ParitySettings {
-  /** Online rows read a second at most; 0 is no bound. */
+  /** Keys looked at in the online store a second at most; 0 is no bound. */
   readonly parityRate: number;
   /** The fewest rows that must have been compared for a verdict to pass. */
   readonly parityMinCompared: number;
   /** The share of mismatches that still passes. */
   readonly parityMaxMismatch: number;
+  /** Rows that a repair writes a second at most; 0 is no bound. */
+  readonly materializeRate: number;
+  /** The share of rows that may be bad before a repair is refused, as a load is. */
+  readonly maxBadRows: number;
   readonly maxFuture: number;
   readonly expiryGrace: number;
   readonly decodeTimeout: number;
@@ -62,6 +67,10 @@ export interface ViewParityOptions {
   readonly view: FileView;
   readonly loadedView: LoadedView;
   readonly applied: AppliedView;
+  /** See viewDefinition. */
+  readonly definition: string;
+  /** The project's suite of what is loaded; undefined where it has none. */
+  readonly readSuite: () => Promise<ExpectationSuite | undefined>;
   /** Undefined: all entities. */
   readonly sample: ParitySample | undefined;
   readonly repair: RepairMode | undefined;
@@ -71,7 +80,8 @@ export interface ViewParityOptions {
   readonly wait: Wait;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (progress: ViewProgress) => void;
-  readonly observer: PairObserver | undefined;
+  /** Opens who else looks at the pairs; undefined: nobody. What it throws is the view's error. */
+  readonly observe: () => Promise<PairObserver | undefined>;
   /** See DEFAULT_RANGE_ROWS. */
   readonly rangeRows: number;
 }

@@ -5,10 +5,11 @@
 
 import { randomUUID } from "node:crypto";
 import { type AppliedRegistry, requireApplied } from "../../features/applied-registry.ts";
-import { recordParityVerdict } from "../../features/parity-verdict.ts";
+import { type ParityVerdict, recordParityVerdict } from "../../features/parity-verdict.ts";
 import type { Registry } from "../../features/registry.ts";
 import type { OnlineStore } from "../../features/store/online-store.ts";
 import { StoredSchemas } from "../../features/stored-schema.ts";
+import { viewDefinition } from "../../features/view-definition.ts";
 import { openObjectStore } from "../../object-store.ts";
 import { openFileEncoder } from "../file-encoder.ts";
 import { DEFAULT_RANGE_ROWS } from "../file-load.ts";
@@ -16,6 +17,7 @@ import { chooseViews, type FileView } from "../materialize.ts";
 import { waitOnTimer } from "../outage.ts";
 import type { Wait } from "../row-rate.ts";
 import { loadedViewOf, type ViewProgress } from "../view-run.ts";
+import { readFileSuite } from "../view-suite.ts";
 import type { ParityReport, ViewParity } from "./parity-result.ts";
 import type { PairObserver, ParitySample, ParitySettings, RepairMode } from "./parity-run.ts";
 import { compareView } from "./view-parity.ts";
@@ -36,8 +38,8 @@ export interface ParityOptions {
   readonly settings: ParitySettings;
   readonly now: () => number;
   readonly onProgress?: ((progress: ViewProgress) => void) | undefined;
-  /** Who else looks at a view's pairs; undefined: nobody. */
-  readonly observerOf?: ((view: FileView, run: string) => PairObserver) | undefined;
+  /** Who else looks at a view's pairs; undefined: nobody. What it throws is the error of that view. */
+  readonly observerOf?: ((view: FileView, run: string) => PairObserver | Promise<PairObserver>) | undefined;
   /** Stops the work between two batches; the run then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** See DEFAULT_RANGE_ROWS. */
@@ -65,19 +67,22 @@ export async function runParity(options: ParityOptions): Promise<ParityReport> {
   try {
     for (const view of views) {
       signal?.throwIfAborted();
+      const line = applied.get(view.name)!;
+      const definition = viewDefinition(registry, line, view.name);
       const report = await compareView({
         ...{ store, schemas, objects, encoder, view, run, settings, now, signal },
         loadedView: loadedViewOf(view),
-        applied: applied.get(view.name)!,
+        ...{ applied: line, definition },
+        readSuite: () => readFileSuite(directory, view.name),
         sample: sample === undefined || sample.share >= 1 ? undefined : sample,
         repair: options.repair,
         wait: options.wait ?? waitOnTimer,
         onProgress: options.onProgress ?? (() => {}),
-        observer: options.observerOf?.(view, run),
+        observe: async () => options.observerOf?.(view, run),
         rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
       });
       reports.push(report);
-      await recordParityVerdict(store.control, view.name, verdictRecord(report, run, now()));
+      await recordParityVerdict(store.control, view.name, verdictRecord(report, definition, run, now()));
     }
   } finally {
     await encoder.close();
@@ -92,7 +97,7 @@ export async function runParity(options: ParityOptions): Promise<ParityReport> {
   });
 }
 
-function verdictRecord(report: ViewParity, run: string, nowMs: number) {
+function verdictRecord(report: ViewParity, definition: string, run: string, nowMs: number): ParityVerdict {
   return {
     run,
     at_ms: nowMs,
@@ -105,5 +110,7 @@ function verdictRecord(report: ViewParity, run: string, nowMs: number) {
     outcomes: report.outcomes,
     causes: Object.fromEntries(report.causes.map(({ cause, entities }) => [cause, entities])),
     materialized_to: report.materialized_to,
+    definition,
+    sample: report.sample,
   };
 }

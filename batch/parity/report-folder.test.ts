@@ -101,6 +101,28 @@ describe.skipIf("missing" in found)(`in S3${absent}`, () => {
   }));
 });
 
+test.each([1, 1_000])("a history that others write meanwhile, %d times, costs no report", async (times) => {
+  const objects = openObjectStore({ directory: temporaryFolder() });
+  let left = times;
+  // Another writer comes between the look at the file and its reading.
+  const raced: ObjectStore = {
+    ...objects,
+    stat: async (path) => {
+      const version = await objects.stat(path);
+      if (path.endsWith("history.json") && left-- > 0) {
+        await objects.put(path, Buffer.from(`{"runs":[]}${" ".repeat(1 + (left % 2))}\n`));
+      }
+      return version;
+    },
+  };
+  await objects.put("reports/history.json", Buffer.from('{"runs":[]}\n'));
+  const writing = writeParityReport({ objects: raced, reportsPath: "reports", report, validations: [], triesMax: 3 });
+  if (times === 1) await writing;
+  else await expect(writing).rejects.toMatchObject({ code: "CONTROL_CONFLICT" });
+  const names = (await objects.listBelow("reports/2026-11-22/021500-250-1a2b3c4d", 1)).map(({ name }) => name);
+  expect(names.sort()).toEqual(["index.html", "parity.json"]);
+});
+
 test("file names are safe, one for each suite, wherever capitals are the same", async () => {
   const objects = openObjectStore({ directory: temporaryFolder() });
   const result: JsonValue = { success: true };

@@ -46,7 +46,7 @@ export async function writeParityReport(options: ParityReportOptions): Promise<W
 
   const historyPath = `${root}/history.json`;
   const run = historyRunOf(report, `${folder}/index.html`);
-  const history = withRun(await readHistory(objects, historyPath), run, options.runsMax);
+  const history = withRun(await readHistory(objects, historyPath, options), run, options.runsMax);
   const suites = validations.map((validation, i) => ({ ...validation, file: names[i]! }));
   await put("index.html", renderParityPage({ report, suites, history }));
   await addToHistory(objects, historyPath, run, options);

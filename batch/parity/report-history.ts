@@ -66,9 +66,21 @@ export function withRun(history: ParityHistory, run: HistoryRun, runsMax = HISTO
   return { runs: runs.slice(-runsMax) };
 }
 
-/** The history at a path; an empty one where there is none. */
-export async function readHistory(objects: ObjectStore, path: string): Promise<ParityHistory> {
-  return (await readVersion(objects, path)).history;
+/** The history at a path; an empty one where there is none, and where others wrote it at each of the tries to read it. */
+export async function readHistory(
+  objects: ObjectStore,
+  path: string,
+  { triesMax = HISTORY_TRIES }: HistoryBounds = {},
+): Promise<ParityHistory> {
+  for (let tried = 1; tried <= triesMax; tried++) {
+    try {
+      return (await readVersion(objects, path)).history;
+    } catch (cause) {
+      if (!isOvertaken(cause)) throw cause;
+    }
+    await pause(PAUSE_MS * tried);
+  }
+  return { runs: [] };
 }
 
 /** Adds a run to the history at a path. Throws CONTROL_CONFLICT when other writers came first at every try. */

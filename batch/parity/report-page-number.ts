@@ -6,6 +6,7 @@
 
 import type { JsonValue } from "../../features/json-value.ts";
 import { writeJson } from "../../features/json-value.ts";
+import { percentNumber } from "./percent-text.ts";
 
 /** What is written where there is no number. */
 export const NONE = "–";
@@ -29,15 +30,7 @@ export function axisCount(value: number): string {
 
 /** A share in 0..1 as percent. Two digits at least, and as many as it takes to differ from 0 and from 100. */
 export function percent(share: number): string {
-  if (!Number.isFinite(share)) return NONE;
-  const value = share * 100;
-  if (value === 0 || share === 1) return `${value}\u00a0%`;
-  const nearest = Math.min(Math.abs(value), Math.abs(100 - value));
-  const decimals = Math.min(Math.max(2, 1 - Math.floor(Math.log10(nearest))), 12);
-  return `${value
-    .toFixed(decimals)
-    .replace(/(\.\d*?)0+$/, "$1")
-    .replace(/\.$/, "")}\u00a0%`;
+  return Number.isFinite(share) ? `${percentNumber(share)}\u00a0%` : NONE;
 }
 
 /** `part` of `whole` as percent; a dash where there is no whole. */

@@ -25,8 +25,8 @@ export interface ReportedSuite extends SuiteValidation {
 
 /** Expectations of one kind (failed, met) that the page shows of a suite; the file has all of them. */
 const EXPECTATIONS_SHOWN = 200;
-/** Unexpected values that are quoted. */
-const UNEXPECTED_SHOWN = 5;
+/** Values that are quoted. */
+const VALUES_SHOWN = 5;
 
 /** True when the suite as a whole was met. */
 export function isMet({ result }: SuiteValidation): boolean {
@@ -75,22 +75,38 @@ function observed(result: JsonValue): HtmlCell {
   const { result: found, exception_info } = membersOf(result);
   const raised = raisedMessage(exception_info);
   if (raised !== undefined) return html`<span class="severity">raised</span> ${raised}`;
-  const { observed_value, unexpected_count, element_count, unexpected_percent, partial_unexpected_list } =
-    membersOf(found);
-  if (typeof unexpected_count === "number" && observed_value === undefined) {
-    const of = typeof element_count === "number" ? ` of ${wholeNumber(element_count)}` : "";
-    const share = typeof unexpected_percent === "number" ? ` (${percent(unexpected_percent / 100)})` : "";
-    return html`${wholeNumber(unexpected_count)}${of} unexpected${share}${quoted(partial_unexpected_list)}`;
-  }
-  return observed_value === undefined ? NONE : code(jsonLine(observed_value));
+  const told = membersOf(found);
+  const { observed_value } = told;
+  if (observed_value !== undefined && observed_value !== null) return code(jsonLine(observed_value));
+  // Sets are told by what is in them and should not be, and by what is not.
+  const parts = [unexpectedText(told), missingText(told)].filter((part) => part !== undefined);
+  if (parts.length > 0) return html`${parts.map((part, i) => html`${i > 0 && "; "}${part}`)}`;
+  return observed_value === undefined ? NONE : code("null");
+}
+
+type Members = ReturnType<typeof membersOf>;
+
+function unexpectedText(told: Members): Html | undefined {
+  const { unexpected_count, element_count, unexpected_percent, partial_unexpected_list } = told;
+  if (typeof unexpected_count !== "number") return undefined;
+  const of = typeof element_count === "number" ? ` of ${wholeNumber(element_count)}` : "";
+  const share = typeof unexpected_percent === "number" ? ` (${percent(unexpected_percent / 100)})` : "";
+  return html`${wholeNumber(unexpected_count)}${of} unexpected${share}${quoted(partial_unexpected_list)}`;
+}
+
+/** Of a set; expectations on values count their nulls as missing, without a list. */
+function missingText({ missing_count, partial_missing_list }: Members): Html | undefined {
+  if (typeof missing_count !== "number" || !Array.isArray(partial_missing_list)) return undefined;
+  return html`${wholeNumber(missing_count)} missing${quoted(partial_missing_list)}`;
 }
 
 type HtmlCell = Html | string;
 
+/** The first of some values. */
 function quoted(values: JsonValue | undefined): Html | false {
   if (!Array.isArray(values) || values.length === 0) return false;
-  const shown = (values as readonly JsonValue[]).slice(0, UNEXPECTED_SHOWN).map(jsonLine).join(", ");
-  return html`: <code>${shown}${values.length > UNEXPECTED_SHOWN && ", …"}</code>`;
+  const shown = (values as readonly JsonValue[]).slice(0, VALUES_SHOWN).map(jsonLine).join(", ");
+  return html`: <code>${shown}${values.length > VALUES_SHOWN && ", …"}</code>`;
 }
 
 /** An exception is told flat, or beneath the id of the metric that raised it. */

@@ -99,6 +99,26 @@ test("a sample tells its seed and its bound; an error its code and its detail", 
   expect(text).toContain("SOURCE_CHANGED s3://features/session/");
 });
 
+test("a set that is not as expected shows what is too much and what lacks", () => {
+  const of = (result: JsonValue) => ({ success: false, result, expectation_config: { type: "t", kwargs: {} } });
+  const listed = { unexpected_count: 2, partial_unexpected_list: ["FR", "XX"] };
+  const missing = { missing_count: 1, partial_missing_list: ["IT"] };
+  const results = [
+    of({ observed_value: null, ...listed, ...missing }),
+    of({ observed_value: null, ...missing }),
+    of({ observed_value: null }),
+    of({ element_count: 9, unexpected_count: 0, missing_count: 3 }),
+  ];
+  const page = pageOf(parityReport([]), [{ suite_name: "sets", result: { success: false, results } }]);
+  const shown = [...page.matchAll(/data-label="Observed">(.*?)<\/td>/g)].map(([, cell]) => textOf(cell!).trim());
+  expect(shown).toEqual([
+    expect.stringMatching(/^2 unexpected: +&quot;FR&quot;, &quot;XX&quot; ; 1 missing: +&quot;IT&quot;$/),
+    expect.stringMatching(/^1 missing: +&quot;IT&quot;$/),
+    "null",
+    "0 of 9 unexpected",
+  ]);
+});
+
 test("a suite shows what failed first, and exceptions, counts and observed values", () => {
   const text = textOf(pageOf(parityReport([]), VALIDATIONS));
   expect(text).toContain("1 of 2 suites met");

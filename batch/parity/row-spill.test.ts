@@ -1,9 +1,10 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { keyHash } from "./key-hash.ts";
-import { partsFor, RowSpill } from "./row-spill.ts";
+import { partGroups, partsFor, RowSpill } from "./row-spill.ts";
 
 const bytesOf = (length: number, fill: number) => new Uint8Array(length).fill(fill);
 
@@ -34,13 +35,42 @@ test("rows come back as they were put, by part and in order, rows larger than a 
   );
 });
 
-test("its file has no name while it is open", () => {
-  const named = () =>
-    readdirSync(tmpdir()).filter((name) => name.startsWith("headgate-parity-") && !name.includes("test"));
-  const before = named().length;
-  const spill = new RowSpill(1);
-  expect(named().length).toBeLessThanOrEqual(before);
-  spill.close();
+describe("in a folder of its own", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "headgate-spill-test-"));
+    vi.stubEnv("TMPDIR", folder);
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("its file has no name while it is open", () => {
+    const spill = new RowSpill(1);
+    spill.put(0, "customer_id=1", bytesOf(300_000, 1), 0);
+    expect(readdirSync(folder)).toEqual([]);
+    spill.close();
+  });
+
+  test("one that can't be made, or can't be written, says where and what to do", () => {
+    const failure = { code: "SPILL_FAILED", message: expect.stringContaining("Set TMPDIR to a folder with room") };
+    const spill = new RowSpill(1);
+    spill.close();
+    const fill = () => {
+      for (const key of ["a", "b"]) spill.put(0, key, bytesOf(300_000, 1), 0);
+    };
+    expect(fill).toThrow(expect.objectContaining(failure));
+    vi.stubEnv("TMPDIR", join(folder, "missing"));
+    expect(() => new RowSpill(1)).toThrow(expect.objectContaining(failure));
+    expect(() => new RowSpill(1)).toThrow("missing");
+  });
+});
+
+test("few rows are worked on together, many part by part", () => {
+  expect(partGroups([0, 3, 0, 5])).toEqual([[0, 1, 2, 3]]);
+  expect(partGroups([16_000, 384, 1, 20_000, 7])).toEqual([[0, 1], [2], [3], [4]]);
+  expect(partGroups([])).toEqual([]);
 });
 
 test("parts are so many that each is small, within a bound", () => {

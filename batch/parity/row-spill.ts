@@ -9,11 +9,12 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { HeadgateError, reasonOf } from "../../errors.ts";
 
-/** Rows that a part should hold about; the fewer, the less memory and the more parts. */
+/** Rows that are worked on together about; the fewer, the less memory and the more parts. */
 const PART_ROWS = 16_384;
-/** The most parts. Beyond 512 × 16,384 rows, parts grow. */
-const PARTS_MOST = 512;
+/** The most parts, for rows of an unknown number. Beyond 512 × 16,384 rows, parts grow. */
+export const PARTS_MOST = 512;
 /** Bytes of all blocks that are being gathered, and of one. */
 const GATHERED_BYTES = 16 * 2 ** 20;
 const BLOCK_BYTES_MOST = 256 * 2 ** 10;
@@ -33,7 +34,23 @@ export function partsFor(rows: number): number {
   return Math.max(1, Math.min(PARTS_MOST, Math.ceil(rows / PART_ROWS)));
 }
 
+/** Neighbouring parts of so many rows together that each group has about as many as a part should; in order. */
+export function partGroups(rowsOfParts: readonly number[]): readonly (readonly number[])[] {
+  const groups: number[][] = [];
+  let rows = 0;
+  for (const [part, more] of rowsOfParts.entries()) {
+    if (groups.length === 0 || rows + more > PART_ROWS) {
+      groups.push([]);
+      rows = 0;
+    }
+    groups.at(-1)!.push(part);
+    rows += more;
+  }
+  return groups;
+}
+
 interface Part {
+  rows: number;
   block: Buffer | undefined;
   end: number;
   /** Where its written blocks are: offset, length, offset, … */
@@ -47,17 +64,10 @@ export class RowSpill {
   readonly #blockBytes: number;
   #fileEnd = 0;
 
-  /** Opens a temporary file in the system's folder for them (TMPDIR). */
+  /** Opens a temporary file in the system's folder for them (TMPDIR). Throws SPILL_FAILED, as do its other calls. */
   constructor(parts: number) {
-    const folder = mkdtempSync(join(tmpdir(), "headgate-parity-"));
-    try {
-      const path = join(folder, "rows");
-      this.#file = openSync(path, "wx+", 0o600);
-      unlinkSync(path);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-    this.#parts = Array.from({ length: parts }, () => ({ block: undefined, end: 0, written: [] }));
+    this.#file = spilling(0, openUnnamed);
+    this.#parts = Array.from({ length: parts }, () => ({ rows: 0, block: undefined, end: 0, written: [] }));
     this.#blockBytes = Math.min(BLOCK_BYTES_MOST, Math.floor(GATHERED_BYTES / parts));
   }
 
@@ -77,6 +87,12 @@ export class RowSpill {
     at += block.write(key, at, "latin1");
     block.set(bytes, at);
     part.end = at + bytes.length;
+    part.rows++;
+  }
+
+  /** How many rows were put into each part. */
+  rowsOfParts(): readonly number[] {
+    return this.#parts.map(({ rows }) => rows);
   }
 
   /** The rows of a part, in the order they were put; it is empty afterwards. */
@@ -85,7 +101,9 @@ export class RowSpill {
     this.#flush(part);
     part.block = undefined;
     const blocks = part.written.splice(0);
-    for (let i = 0; i < blocks.length; i += 2) yield* rowsOf(this.#read(blocks[i]!, blocks[i + 1]!));
+    for (let i = 0; i < blocks.length; i += 2) {
+      yield* rowsOf(spilling(this.#fileEnd, () => this.#read(blocks[i]!, blocks[i + 1]!)));
+    }
   }
 
   close(): void {
@@ -93,8 +111,9 @@ export class RowSpill {
   }
 
   #flush(part: Part): void {
-    if (part.block === undefined || part.end === 0) return;
-    writeWhole(this.#file, part.block, part.end, this.#fileEnd);
+    const { block } = part;
+    if (block === undefined || part.end === 0) return;
+    spilling(this.#fileEnd, () => writeWhole(this.#file, block, part.end, this.#fileEnd));
     part.written.push(this.#fileEnd, part.end);
     this.#fileEnd += part.end;
     part.end = 0;
@@ -108,6 +127,32 @@ export class RowSpill {
       at += read;
     }
     return block;
+  }
+}
+
+/** Opens a file that has no name any more. */
+function openUnnamed(): number {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-parity-"));
+  try {
+    const path = join(folder, "rows");
+    const file = openSync(path, "wx+", 0o600);
+    unlinkSync(path);
+    return file;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Does something to a file that is so long; whatever it throws is SPILL_FAILED. */
+function spilling<T>(fileBytes: number, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw new HeadgateError(
+      "SPILL_FAILED",
+      `The temporary file in ${tmpdir()}, of ${fileBytes} bytes by then, failed: ${reasonOf(cause)}. Set TMPDIR to a folder with room for both sides' rows.`,
+      cause,
+    );
   }
 }
 

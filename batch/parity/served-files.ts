@@ -15,10 +15,10 @@ import { startedAhead } from "../started-ahead.ts";
 import type { ServedVector, TakeLine } from "./served-line.ts";
 import type { ServedLogRead } from "./served-result.ts";
 
-/** Files read before their turn. */
-const AHEAD_FILES = 16;
-/** The most that a file may be when it is unpacked, bytes. */
-const FILE_BYTES_MAX = 1_073_741_824;
+/** Files read before their turn; each is in memory whole. */
+const AHEAD_FILES = 4;
+/** The most that a file may be, bytes, unpacked too: four times what a gateway puts into one. */
+const FILE_BYTES_MAX = 268_435_456;
 /** The most reasons that are told. */
 const SAMPLES_MAX = 5;
 const HOUR_US = 3_600_000_000;
@@ -34,13 +34,23 @@ export interface ServedFilesOptions {
   readonly maxVectors: number;
   readonly takeLine: TakeLine;
   readonly signal?: AbortSignal | undefined;
+  /** See FILE_BYTES_MAX. */
+  readonly fileBytesMax?: number;
 }
 
 /** The newest vectors of an interval, newest first. Throws what listing and reading throw, the signal's reason. */
 export async function readServedFiles(
   options: ServedFilesOptions,
 ): Promise<{ readonly vectors: readonly ServedVector[]; readonly log: ServedLogRead }> {
-  const reading: Reading = { vectors: [], leftOut: 0, files: 0, filesUnreadable: 0, linesBad: 0, samples: [] };
+  const reading: Reading = {
+    vectors: [],
+    leftOut: 0,
+    files: 0,
+    filesUnreadable: 0,
+    lines: 0,
+    linesBad: 0,
+    samples: [],
+  };
   for (const pattern of hourPatterns(options.folder, options.interval)) {
     await readHours(options, pattern, reading);
     if (reading.vectors.length + reading.leftOut > options.maxVectors) break;
@@ -56,6 +66,7 @@ export async function readServedFiles(
       files_unreadable: reading.filesUnreadable,
       vectors: vectors.length,
       vectors_left_out: reading.leftOut,
+      lines: reading.lines,
       lines_bad: reading.linesBad,
       samples: reading.samples,
       first_served_at: timeOf(vectors.at(-1)),
@@ -69,6 +80,7 @@ interface Reading {
   leftOut: number;
   files: number;
   filesUnreadable: number;
+  lines: number;
   linesBad: number;
   readonly samples: string[];
 }
@@ -87,11 +99,11 @@ function* hourPatterns(folder: string, { startUs, endUs }: Interval): Generator<
 }
 
 async function readHours(options: ServedFilesOptions, pattern: string, reading: Reading): Promise<void> {
-  const { objects, maxVectors, signal } = options;
+  const { objects, maxVectors, signal, fileBytesMax = FILE_BYTES_MAX } = options;
   const listed = [...(await objects.list(pattern))].reverse();
   const reads = listed.map(({ path, version }) => ({
     weight: 1,
-    begin: async () => ({ path, text: await textOf(objects, path, version) }),
+    begin: async () => ({ path, text: await textOf(objects, path, version, fileBytesMax) }),
   }));
   let folder = "";
   for await (const { path, text } of startedAhead(reads, { works: AHEAD_FILES, weight: AHEAD_FILES })) {
@@ -113,10 +125,12 @@ async function textOf(
   objects: ObjectStore,
   path: string,
   { bytes, etag }: { readonly bytes: number; readonly etag: string },
+  bytesMax: number,
 ): Promise<string | Error> {
+  if (bytes > bytesMax) return new Error(`the file has ${bytes} bytes, more than ${bytesMax}`);
   try {
     const content = Buffer.from(await objects.read(path, 0, bytes, etag));
-    const unpacked = path.endsWith(".gz") ? gunzipSync(content, { maxOutputLength: FILE_BYTES_MAX }) : content;
+    const unpacked = path.endsWith(".gz") ? gunzipSync(content, { maxOutputLength: bytesMax }) : content;
     return unpacked.toString("utf8");
   } catch (cause) {
     if (cause instanceof HeadgateError && cause.retriable && cause.code !== "SOURCE_CHANGED") throw cause;
@@ -136,6 +150,7 @@ function takeText(
     const line = text.slice(start, end < 0 ? text.length : end);
     start = end < 0 ? text.length : end + 1;
     if (line === "") continue;
+    reading.lines++;
     try {
       const vector = takeLine(line);
       if (vector.servedAtUs < interval.startUs || vector.servedAtUs >= interval.endUs) continue;

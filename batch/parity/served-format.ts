@@ -2,6 +2,7 @@
 
 import { type JsonValue, writeJson } from "../../features/json-value.ts";
 import { count } from "../report.ts";
+import { percentNumber } from "./percent-text.ts";
 import type {
   ServedExample,
   ServedFeatureParity,
@@ -39,7 +40,7 @@ export function formatServedParity(report: ServedParityReport): string {
     `served parity ${ok ? "passes" : "FAILS"}: ${reason}`,
     `${counted(log.vectors, "vector")}${leftOut} of ${counted(log.files, "file")}${span}`,
     ...unreadLines(report),
-    ...views.flatMap(viewLines),
+    ...views.flatMap((view) => viewLines(view, report.max_mismatch_share)),
   ];
   for (const { feature, reason: why, values } of skipped)
     lines.push(`not compared: ${feature}, ${SKIPPED[why]} (${counted(values, "value")})`);
@@ -54,7 +55,7 @@ function unreadLines({ log }: ServedParityReport): readonly string[] {
   ];
 }
 
-function viewLines(view: ServedViewParity): readonly string[] {
+function viewLines(view: ServedViewParity, limit: number): readonly string[] {
   if (view.error !== undefined) return [`${view.view}: failed. ${view.error.detail} [${view.error.code}]`];
   const uncompared = Object.entries(UNCOMPARED).flatMap(([outcome, meaning]) => {
     const rows = view.outcomes[outcome as ServedUncompared];
@@ -63,19 +64,18 @@ function viewLines(view: ServedViewParity): readonly string[] {
   const bad = view.offline_rows_bad === 0 ? "" : `, ${count(view.offline_rows_bad)} of them bad`;
   return [
     `${view.view}: ${counted(view.served, "served row")} against ${counted(view.offline_rows_read, "row")} of its files${bad}`,
-    ...view.features.flatMap(featureLines),
+    ...view.features.flatMap((feature) => featureLines(feature, limit)),
     ...uncompared,
   ];
 }
 
-function featureLines(feature: ServedFeatureParity): readonly string[] {
+function featureLines(feature: ServedFeatureParity, limit: number): readonly string[] {
   const { compared, mismatched, mismatch_share: share, causes } = feature;
   const name = feature.feature.slice(feature.feature.indexOf(":") + 1);
   if (mismatched === 0) return [`  ${name}: ${count(compared)} compared, all equal`];
   const why = Object.entries(causes).flatMap(([cause, times]) => (times === 0 ? [] : [`${count(times)} ${cause}`]));
-  const percent = `${Number((share * 100).toPrecision(3))} %`;
   return [
-    `  ${name}: ${count(compared)} compared, ${count(mismatched)} differ (${percent}): ${why.join(", ")}`,
+    `  ${name}: ${count(compared)} compared, ${count(mismatched)} differ (${percentNumber(share, limit)} %): ${why.join(", ")}`,
     ...feature.examples.slice(0, EXAMPLES_SHOWN).flatMap(exampleLines),
   ];
 }

@@ -153,7 +153,14 @@ async function isAsTheOracleSays({ rows, servings, hasCreated, hasTtl, rowGroupS
     );
     const registry = createRegistry([customer, view, service].map((definition) => ({ definition, file: "f.ts" })));
     const interval = { startUs: hours(0), endUs: hours(100) };
-    const limits = { maxVectors: 1_000, maxMismatchShare: 0, maxFutureMs: 300_000, rangeRows: 4, now: () => NOW_MS };
+    const limits = {
+      maxVectors: 1_000,
+      maxMismatchShare: 0,
+      minCompared: 1,
+      maxFutureMs: 300_000,
+      rangeRows: 4,
+      now: () => NOW_MS,
+    };
     const report = await servedParity({ registry, objects, folder: "served", interval, ...limits });
     const expected: Record<string, number> = {};
     const firstEvent = Math.min(...rows.map(({ hour }) => hours(hour)));

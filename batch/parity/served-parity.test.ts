@@ -49,6 +49,7 @@ const compare = (more: Partial<ServedParityOptions> = {}): Promise<ServedParityR
     interval: { startUs: hours(0), endUs: hours(72) },
     maxVectors: 1_000,
     maxMismatchShare: 0.01,
+    minCompared: 1,
     maxFutureMs: 300_000,
     now: () => NOW_MS,
     ...more,
@@ -191,10 +192,56 @@ test("lines and files that can't be read are told of and hide nothing", async ()
   ].map((text) => text.trimEnd());
   write("served/2026-01-01/02/a-0.ndjson", [...wrong, line(1, 1, 1, 2)].join("\n"));
   write("served/2026-01-01/02/b-0.ndjson.gz", "no gzip");
-  const report = await compare();
-  expect(report).toMatchObject({ ok: true, log: { files: 2, files_unreadable: 1, lines_bad: 6, vectors: 1 } });
+  const report = await compare({ maxMismatchShare: 1 });
+  expect(report).toMatchObject({
+    ok: true,
+    log: { files: 2, files_unreadable: 1, lines: 7, lines_bad: 6, vectors: 1 },
+  });
   expect(report.log.samples[0]).toBe("served/2026-01-01/02/b-0.ndjson.gz: incorrect header check");
   expect(report.log.samples[3]).toBe("served/2026-01-01/02/a-0.ndjson: line 3: served_at is no time");
+});
+
+test("a log that is mostly unreadable is no pass", async () => {
+  project.write("data/a.parquet", [{ id: 1, at: hours(1), score: 1 }]);
+  write("served/2026-01-01/02/a-0.ndjson", "{bad\n".repeat(2) + line(1, 1, 1, 2).repeat(98));
+  expect(await compare()).toMatchObject({
+    ok: false,
+    reason: "2 of the log's 100 lines can't be read (2 %); at most 1 % may.",
+  });
+  expect((await compare({ maxMismatchShare: 0.02 })).ok).toBe(true);
+  write("served/2026-01-01/03/b-0.ndjson.gz", "no gzip");
+  expect((await compare({ maxMismatchShare: 0.02 })).reason).toBe(
+    "1 of the log's 2 files can't be read (50 %); at most 2 % may.",
+  );
+});
+
+test("files beyond a size are not read, packed or not", async () => {
+  project.write("data/a.parquet", [{ id: 1, at: hours(1), score: 1 }]);
+  write("served/2026-01-01/02/a-0.ndjson", line(1, 1, 1, 2));
+  write("served/2026-01-01/02/b-0.ndjson", line(1, 1, 1, 2).repeat(20));
+  write("served/2026-01-01/02/c-0.ndjson.gz", gzipSync(line(1, 1, 1, 2).repeat(20)));
+  const fileBytesMax = 1_000;
+  const { log } = await compare({ fileBytesMax });
+  expect(log).toMatchObject({ files: 3, files_unreadable: 2, vectors: 1 });
+  expect(log.samples[1]).toMatch(/b-0\.ndjson: the file has \d+ bytes, more than 1000/);
+});
+
+test("too little compared is no pass", async () => {
+  project.write("data/a.parquet", [{ id: 1, at: hours(1), score: 1 }]);
+  write("served/2026-01-01/02/a-0.ndjson", line(1, 1, 1, 2).repeat(3) + line(1, 1, 1.5, 2).repeat(9));
+  expect((await compare({ minCompared: 3 })).ok).toBe(true);
+  expect(await compare({ minCompared: 4 })).toMatchObject({
+    ok: false,
+    min_compared: 4,
+    reason: expect.stringContaining("Only 3 served rows could be compared, fewer than parityMinCompared (4)"),
+  });
+});
+
+test("a share just above the limit is not written as the limit", async () => {
+  project.write("data/a.parquet", [{ id: 1, at: hours(1), score: 1 }]);
+  write("served/2026-01-01/02/a-0.ndjson", line(1, 2, 1, 2).repeat(101) + line(1, 1, 1, 2).repeat(9_899));
+  const report = await compare({ maxVectors: 100_000 });
+  expect(report.reason).toBe("scores:score differs in 101 of 10,000 served values (1.01 %); at most 1 % may.");
 });
 
 test("nothing compared is no pass, and the sentence says why", async () => {

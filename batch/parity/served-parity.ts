@@ -14,6 +14,7 @@ import type { ObjectStore } from "../../object-store.ts";
 import { DEFAULT_RANGE_ROWS } from "../file-load.ts";
 import type { Interval } from "../interval.ts";
 import type { ViewProgress } from "../view-run.ts";
+import { percentNumber } from "./percent-text.ts";
 import { readServedFiles } from "./served-files.ts";
 import { joinHistory } from "./served-history.ts";
 import { type ComparedView, compileTakeLine, type ServedRow, type ServedVector } from "./served-line.ts";
@@ -25,7 +26,7 @@ import type {
   ServedViewParity,
   SkippedFeature,
 } from "./served-result.ts";
-import { tallyView } from "./served-tally.ts";
+import { NO_OUTCOMES, tallyView } from "./served-tally.ts";
 
 /** What to compare. */
 export interface ServedParityOptions {
@@ -38,8 +39,10 @@ export interface ServedParityOptions {
   readonly interval: Interval;
   /** The most vectors taken, the newest; memory grows with it. */
   readonly maxVectors: number;
-  /** The share of a feature's values that may differ. */
+  /** The share of a feature's values that may differ, and of the log's lines and files that may be unreadable. */
   readonly maxMismatchShare: number;
+  /** The fewest served rows that must have been compared, all views together. */
+  readonly minCompared: number;
   /** How far an event may be dated ahead of its record, ms. */
   readonly maxFutureMs: number;
   /** Epoch ms. */
@@ -48,6 +51,8 @@ export interface ServedParityOptions {
   readonly signal?: AbortSignal | undefined;
   /** See DEFAULT_RANGE_ROWS. */
   readonly rangeRows?: number;
+  /** See FILE_BYTES_MAX of served-files.ts. */
+  readonly fileBytesMax?: number;
 }
 
 /**
@@ -55,7 +60,7 @@ export interface ServedParityOptions {
  * signal's reason.
  */
 export async function servedParity(options: ServedParityOptions): Promise<ServedParityReport> {
-  const { registry, interval, maxMismatchShare, now } = options;
+  const { registry, interval, maxMismatchShare, minCompared, now } = options;
   const startMs = now();
   const { vectors, log } = await readServedFiles({ ...options, takeLine: compileTakeLine(registry) });
   const views: ServedViewParity[] = [];
@@ -65,8 +70,9 @@ export async function servedParity(options: ServedParityOptions): Promise<Served
     seconds: (now() - startMs) / 1_000,
     from: formatTimestampUs(interval.startUs),
     to: formatTimestampUs(interval.endUs),
-    ...verdictOf(log, views, maxMismatchShare),
+    ...verdictOf(log, views, options),
     max_mismatch_share: maxMismatchShare,
+    min_compared: minCompared,
     log,
     views,
     skipped: skippedOf(vectors),
@@ -117,11 +123,6 @@ async function compareView(
   }
 }
 
-const NO_OUTCOMES: Readonly<Record<ServedOutcome, number>> = Object.freeze({
-  ...{ match: 0, different: 0, stale: 0, missing: 0 },
-  ...{ absent: 0, newer: 0, offline_later: 0, no_history: 0 },
-});
-
 function unreadView(
   view: ComparedView,
   served: readonly ServedRow[],
@@ -134,7 +135,11 @@ function unreadView(
   };
 }
 
-function verdictOf(log: ServedLogRead, views: readonly ServedViewParity[], maxShare: number) {
+function verdictOf(
+  log: ServedLogRead,
+  views: readonly ServedViewParity[],
+  { maxMismatchShare: maxShare, minCompared }: ServedParityOptions,
+) {
   const features = views.flatMap((view) => view.features);
   const unread = views.find(({ error }) => error !== undefined);
   const compared = features.reduce((sum, feature) => sum + feature.compared, 0);
@@ -144,17 +149,47 @@ function verdictOf(log: ServedLogRead, views: readonly ServedViewParity[], maxSh
   if (worst!.mismatch_share > maxShare) {
     const others = features.filter((feature) => feature.mismatch_share > maxShare).length - 1;
     const more = others === 0 ? "" : `, and ${others} more above that`;
-    return { ok: false, reason: `${mismatchOf(worst!)}; at most ${percent(maxShare)} may${more}.` };
+    return { ok: false, reason: `${mismatchOf(worst!, maxShare)}; at most ${percentNumber(maxShare)} % may${more}.` };
   }
+  const incomplete = unreadOf(log, maxShare) ?? tooFewOf(views, minCompared);
+  if (incomplete !== undefined) return { ok: false, reason: incomplete };
   const mismatched = features.reduce((sum, feature) => sum + feature.mismatched, 0);
   if (mismatched === 0)
     return { ok: true, reason: `All ${compared.toLocaleString("en-US")} compared values are equal.` };
-  return { ok: true, reason: `${mismatchOf(worst!)}, the most of all; up to ${percent(maxShare)} may.` };
+  return {
+    ok: true,
+    reason: `${mismatchOf(worst!, maxShare)}, the most of all; up to ${percentNumber(maxShare)} % may.`,
+  };
 }
 
-function mismatchOf({ feature, mismatched, compared, mismatch_share: share }: ServedFeatureParity): string {
+/** Why what was compared is not what was served; undefined where the log could be read. */
+function unreadOf(log: ServedLogRead, maxShare: number): string | undefined {
+  const parts = [
+    { what: "files", unread: log.files_unreadable, all: log.files },
+    { what: "lines", unread: log.lines_bad, all: log.lines },
+  ];
+  const part = parts.find(({ unread, all }) => unread > maxShare * all);
+  if (part === undefined) return undefined;
+  const { what, unread, all } = part;
+  const share = percentNumber(unread / all, maxShare);
+  return `${unread.toLocaleString("en-US")} of the log's ${all.toLocaleString("en-US")} ${what} can't be read (${share} %); at most ${percentNumber(maxShare)} % may.`;
+}
+
+function tooFewOf(views: readonly ServedViewParity[], minCompared: number): string | undefined {
+  const compared = views
+    .flatMap(({ outcomes: { match, different, stale, missing } }) => [match, different, stale, missing])
+    .reduce((sum, rows) => sum + rows, 0);
+  if (compared >= minCompared) return undefined;
+  const [of, least] = [compared, minCompared].map((count) => count.toLocaleString("en-US"));
+  return `Only ${of} served rows could be compared, fewer than parityMinCompared (${least}): a parity that compares next to nothing proves nothing.`;
+}
+
+function mismatchOf(
+  { feature, mismatched, compared, mismatch_share: share }: ServedFeatureParity,
+  maxShare: number,
+): string {
   const [of, all] = [mismatched, compared].map((count) => count.toLocaleString("en-US"));
-  return `${feature} differs in ${of} of ${all} served values (${percent(share)})`;
+  return `${feature} differs in ${of} of ${all} served values (${percentNumber(share, maxShare)} %)`;
 }
 
 function whyNothing(
@@ -172,8 +207,4 @@ function whyNothing(
     return count === 0 ? [] : [`${count.toLocaleString("en-US")} ${outcome}`];
   });
   return `of what was served is ${counts.join(", ")}`;
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
 }

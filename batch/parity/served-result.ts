@@ -85,6 +85,8 @@ export interface ServedLogRead {
   readonly vectors: number;
   /** Vectors read that are older than those taken; files older still were not read. */
   readonly vectors_left_out: number;
+  /** Lines of the files that were read. */
+  readonly lines: number;
   /** Lines that are no vectors. */
   readonly lines_bad: number;
   /** Why the first bad lines, and files, can't be read. */
@@ -102,11 +104,15 @@ export interface ServedParityReport {
   /** Vectors served in [from, to), RFC 3339. */
   readonly from: string;
   readonly to: string;
-  /** True when something was compared and no feature differs more often than `max_mismatch_share`. */
+  /**
+   * True when `min_compared` served rows were compared, no feature differs more often than `max_mismatch_share`, and no
+   * larger share of the log's lines or files can't be read.
+   */
   readonly ok: boolean;
   /** A sentence for it. */
   readonly reason: string;
   readonly max_mismatch_share: number;
+  readonly min_compared: number;
   readonly log: ServedLogRead;
   readonly views: readonly ServedViewParity[];
   readonly skipped: readonly SkippedFeature[];

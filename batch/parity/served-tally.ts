@@ -19,14 +19,17 @@ import { rowCommand } from "./shown-command.ts";
 /** Examples kept of a feature. */
 const EXAMPLES_MAX = 5;
 
+/** No row was joined; in the order that people read them. */
+export const NO_OUTCOMES: Readonly<Record<ServedOutcome, number>> = Object.freeze({
+  ...{ match: 0, different: 0, stale: 0, missing: 0 },
+  ...{ absent: 0, newer: 0, offline_later: 0, no_history: 0 },
+});
+
 /** The counts of a view's joined rows. */
 export function tallyView(view: ComparedView, joined: JoinedView): ServedViewParity {
   const decode = compileDecodeValues(Object.values(view.schema));
   const features = Object.entries(view.schema).map(([name, type]) => newTally(view.name, name, type));
-  const outcomes: Record<ServedOutcome, number> = {
-    ...{ match: 0, different: 0, stale: 0, missing: 0 },
-    ...{ absent: 0, newer: 0, offline_later: 0, no_history: 0 },
-  };
+  const outcomes: Record<ServedOutcome, number> = { ...NO_OUTCOMES };
   for (const row of joined.rows) outcomes[addJoined(features, row, joined.firstEventUs, decode)]++;
   return {
     view: view.name,

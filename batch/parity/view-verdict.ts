@@ -15,7 +15,7 @@ export function unjudgedView(
   return {
     ...{ view: view.name, verdict, reason },
     materialized_to: null,
-    ...{ offline_entities: 0, checked: 0, compared: 0 },
+    ...{ rows_bad: 0, offline_entities: 0, checked: 0, compared: 0 },
     outcomes: { match: 0, newer: 0, different: 0, stale: 0, missing: 0, extra: 0 },
     mismatch_rate: 0,
     mismatch_rate_bound: 1,
@@ -25,11 +25,18 @@ export function unjudgedView(
   };
 }
 
-/** A view whose pairs were counted, up to the interval's end. Each of `failures`, a sentence, fails it besides. */
+/** What was read, and what of it besides the pairs. */
+export interface ComparedFiles {
+  /** The interval's end, RFC 3339. */
+  readonly materializedTo: string;
+  readonly rowsBad: number;
+}
+
+/** A view whose pairs were counted. Each of `failures`, a sentence, fails it besides. */
 export function settledView(
   { view, sample, settings }: Pick<ViewParityOptions, "view" | "sample" | "settings">,
   tally: ViewTally,
-  materializedTo: string,
+  { materializedTo, rowsBad }: ComparedFiles,
   failures: readonly string[] = [],
 ): ViewParity {
   const { outcomes, checked } = tally;
@@ -43,8 +50,9 @@ export function settledView(
   return {
     view: view.name,
     verdict: passes ? "pass" : "fail",
-    reason: [reason, ...failures].join(" "),
+    reason: [reason, ...badReason(rowsBad), ...failures].join(" "),
     materialized_to: materializedTo,
+    rows_bad: rowsBad,
     ...tally,
     mismatch_rate: rate,
     mismatch_rate_bound: sample === undefined ? rate : upperRateBound(mismatches, checked),
@@ -53,10 +61,14 @@ export function settledView(
   };
 }
 
+function badReason(rowsBad: number): readonly string[] {
+  return rowsBad === 0 ? [] : [`${rows(rowsBad)} of the files could not be taken.`];
+}
+
 const MISMATCHES = ["different", "stale", "missing", "extra"] as const satisfies readonly ParityOutcome[];
 
 function differenceReason({ outcomes, checked, compared }: ViewTally, mismatches: number): string {
-  const newer = outcomes.newer === 0 ? "" : `; ${count(outcomes.newer)} were streamed since`;
+  const newer = outcomes.newer === 0 ? "" : `; ${count(outcomes.newer)} came since`;
   if (mismatches === 0) return `${rows(compared)} compared, all equal${newer}.`;
   const parts = MISMATCHES.filter((outcome) => outcomes[outcome] > 0);
   const told = parts.map((outcome) => `${count(outcomes[outcome])} ${outcome}`).join(", ");

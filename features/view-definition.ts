@@ -3,11 +3,21 @@
  * made by another are out of date, however young: a load by it knows none of their files, and a nightly is behind.
  */
 
-import type { AppliedView } from "../features/applied-registry.ts";
-import { fingerprintOf } from "../features/fingerprint.ts";
-import type { Registry } from "../features/registry.ts";
+import type { AppliedRegistry, AppliedView } from "./applied-registry.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { Registry } from "./registry.ts";
 
 /** The fingerprint of a view's definition and of its line in the applied registry. */
 export function viewDefinition(registry: Registry, line: AppliedView, view: string): string {
   return fingerprintOf([line, registry.canonical.featureView[view]]);
+}
+
+/** The same by the applied registry; undefined where that has no such view. */
+export function appliedDefinition(
+  registry: Registry,
+  applied: AppliedRegistry | undefined,
+  view: string,
+): string | undefined {
+  const line = applied?.views[view];
+  return line && viewDefinition(registry, line, view);
 }
