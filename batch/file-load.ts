@@ -11,7 +11,7 @@ import { isEventTimestampUs } from "../features/timestamp.ts";
 import { createRowEncoder, type RowEncoder, SOURCE_RANK } from "../features/writer.ts";
 import { type FileToLoad, type LoadedView, type OpenedFile, openFile, type RowRange } from "./file-open.ts";
 import type { FileTails } from "./file-tail.ts";
-import { latestPerEntity } from "./point-in-time.ts";
+import { latestPerEntity, latestUnsorted } from "./point-in-time.ts";
 import {
   addRow,
   BAD_SAMPLES,
@@ -41,6 +41,8 @@ export interface ViewRows {
   /** The written-at of the rows. */
   readonly nowMs: number;
   readonly rangeRows: number;
+  /** True where the rows of a batch may come in any order; without it they are sorted by key. */
+  readonly isUnsorted?: boolean;
 }
 
 /** Told before each piece of decoding and encoding whose bytes they are, so that a decoder that never comes back can be named. */
@@ -167,7 +169,7 @@ function spanEvent(piece: Piece, eventTimestampUs: number): void {
 }
 
 function batchOf(load: ViewRows, file: number, { block, ...counts }: Piece, opened: OpenedFile): RowBatch {
-  const latest = latestPerEntity(block);
+  const latest = load.isUnsorted === true ? latestUnsorted(block) : latestPerEntity(block);
   return {
     file,
     rows: packRows(load.view.name, block, latest),

@@ -23,7 +23,7 @@ import { DEFAULT_WRITE_ROWS } from "./row-flow.ts";
 import type { Wait } from "./row-rate.ts";
 import { loadView } from "./view-load.ts";
 import { type LoadOptions, loadedViewOf } from "./view-run.ts";
-import { readFileSuite } from "./view-suite.ts";
+import { readFileSuite, strayedSuites } from "./view-suite.ts";
 
 /** What to do. */
 export interface MaterializeOptions extends LoadOptions {
@@ -78,6 +78,13 @@ export async function materialize(options: MaterializeOptions): Promise<Material
     await encoder.close();
     await objects.close();
   }
+  const strays = await strayedSuites(
+    directory,
+    [...registry.views.values()].filter(hasFiles).map(({ name }) => name),
+  );
+  // Said once, with the first view: it is of none.
+  if (strays !== undefined && reports.length > 0)
+    reports[0] = { ...reports[0]!, warnings: [...reports[0]!.warnings, strays] };
   const ok = reports.length === views.length && reports.every((report) => report.status === "done");
   return Object.freeze({ run, ok, views: reports });
 }

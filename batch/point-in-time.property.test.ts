@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeTombstone } from "../features/row-codec.ts";
 import { type RowOrder, readRowOrder } from "../features/row-order.ts";
-import { latestPerEntity } from "./point-in-time.ts";
+import { latestPerEntity, latestUnsorted } from "./point-in-time.ts";
 import { addRow, createRowBlock, packRows, unpackRows } from "./row-batch.ts";
 
 const few = fc.integer({ min: -2, max: 2 });
@@ -38,6 +38,7 @@ test("of each entity's rows the one last by event, created and position is left,
       expect(latest.map(({ key, field, bytes, expireAtMs }) => [key, field, readRowOrder(bytes), expireAtMs])).toEqual(
         [...naive].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, i]) => [key, "view", drawn[i]!.order, i]),
       );
+      expect([...latestUnsorted(block)].sort((a, b) => a - b)).toEqual([...naive.values()].sort((a, b) => a - b));
     }),
   );
 });

@@ -3,7 +3,7 @@
  * be, in the files as well as in the online store; where `expectations/<view>.online.json` is, it says the latter.
  */
 
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { excerpt } from "../errors.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
@@ -23,6 +23,28 @@ export function readFileSuite(projectDirectory: string, view: string): Promise<E
 /** The suite for the rows that are served of a view; undefined where the project has none. Throws SUITE_INVALID. */
 export async function readOnlineSuite(projectDirectory: string, view: string): Promise<ExpectationSuite | undefined> {
   return (await readSuite(projectDirectory, `${view}.online.json`)) ?? readFileSuite(projectDirectory, view);
+}
+
+/** The most files that are told of. */
+const STRAYS_TOLD = 5;
+
+/**
+ * A sentence about the suites that are named after none of the views, which are all that have files; undefined where
+ * there is none such. Who misspells a name must not believe that the suite runs.
+ */
+export async function strayedSuites(projectDirectory: string, views: readonly string[]): Promise<string | undefined> {
+  const known = new Set(views.flatMap((view) => [`${view}.json`, `${view}.online.json`]));
+  // A folder that can't be read is told of by who reads a suite in it.
+  const names = await readdir(join(projectDirectory, FOLDER)).catch(() => []);
+  const strays = names.filter((name) => name.endsWith(".json") && !known.has(name)).sort();
+  if (strays.length === 0) return undefined;
+  const [is, it] = strays.length === 1 ? ["is", "it never runs"] : ["are", "they never run"];
+  return `${told(strays.map((name) => join(FOLDER, name)))} ${is} named after no feature view that has files, so ${it}; these have: ${told([...views].sort())}.`;
+}
+
+function told(names: readonly string[]): string {
+  const more = names.length - STRAYS_TOLD;
+  return `${names.slice(0, STRAYS_TOLD).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 async function readSuite(projectDirectory: string, name: string): Promise<ExpectationSuite | undefined> {

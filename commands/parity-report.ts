@@ -3,11 +3,12 @@
  * where they are. A report that can't be written is told and takes nothing from the verdict.
  */
 
+import { chooseViews } from "../batch/materialize.ts";
 import { type PairSuites, startPairSuites } from "../batch/parity/pair-suites.ts";
 import { type ParityOptions, runParity } from "../batch/parity/parity.ts";
 import type { ParityReport } from "../batch/parity/parity-result.ts";
 import { writeParityReport } from "../batch/parity/report-folder.ts";
-import { readOnlineSuite } from "../batch/view-suite.ts";
+import { readOnlineSuite, strayedSuites } from "../batch/view-suite.ts";
 import { reasonOf } from "../errors.ts";
 import { readAppliedRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
@@ -20,7 +21,7 @@ export type ParityRequest = Pick<ParityOptions, "views" | "sample" | "repair" | 
 /** A run that was reported. */
 export interface ReportedParity {
   readonly report: ParityReport;
-  /** The page's path, or why there is none, in a sentence. */
+  /** What people should know besides: suites that never run, the page's path or why there is none; a line each. */
   readonly told: string;
 }
 
@@ -42,6 +43,9 @@ export async function reportParity(
     applied: await readAppliedRegistry(store.control),
     projectDirectory: config.projectDirectory,
   });
+  const fileViews = chooseViews(registry, undefined).map(({ name }) => name);
+  const strays = await strayedSuites(config.projectDirectory, fileViews);
+  const told = (page: string) => (strays === undefined ? page : `${strays}\n${page}`);
   const objects = openObjectStore({ directory: config.projectDirectory });
   try {
     const { page } = await writeParityReport({
@@ -54,9 +58,9 @@ export async function reportParity(
           result: result as unknown as JsonValue,
         })),
     });
-    return { report, told: `The report is ${page}.` };
+    return { report, told: told(`The report is ${page}.`) };
   } catch (cause) {
-    return { report, told: `The report could not be written: ${reasonOf(cause)}` };
+    return { report, told: told(`The report could not be written: ${reasonOf(cause)}`) };
   } finally {
     await objects.close();
   }

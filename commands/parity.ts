@@ -22,6 +22,7 @@ export interface ParityFlags extends ServedParityFlags {
 
 /** Compares; the exit code is the verdict of all views. */
 export function parity(context: CommandContext, flags: ParityFlags): Promise<number> {
+  refuseOthers(flags);
   if (flags.served === true) return withProject(context, (project) => runServedParity(context, project, flags));
   if (flags.yes === true && flags.repair !== true) {
     throw new HeadgateError("USAGE", "--yes does what --repair would do; give it together with --repair.");
@@ -41,6 +42,17 @@ export function parity(context: CommandContext, flags: ParityFlags): Promise<num
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     }
   });
+}
+
+const OF_THE_STORE = ["views", "sample", "seed", "repair", "yes"] as const;
+const OF_THE_LOG = ["from", "to"] as const;
+
+/** Throws USAGE for options of the other comparison: they would do nothing. */
+function refuseOthers(flags: ParityFlags): void {
+  const isServed = flags.served === true;
+  const other = (isServed ? OF_THE_STORE : OF_THE_LOG).find((name) => flags[name] !== undefined);
+  if (other === undefined) return;
+  throw new HeadgateError("USAGE", `--${other} is of no use ${isServed ? "with" : "without"} --served; leave it out.`);
 }
 
 const INTERRUPTED = "Interrupted: views that were done keep their verdicts, rows already repaired stay repaired.\n";

@@ -9,7 +9,14 @@ import {
 import { openMemoryStore } from "./store/memory.ts";
 
 const verdictAt = (at_ms: number, more: Partial<ParityVerdict> = {}): ParityVerdict => ({
-  ...{ run: `run ${at_ms}`, at_ms, verdict: "pass", reason: "1 row compared, all equal.", checked: 1, compared: 1 },
+  ...{
+    run: `run ${at_ms}`,
+    at_ms,
+    verdict: "pass",
+    reason: "1 entity compared by the latest row of each, all equal.",
+    checked: 1,
+    compared: 1,
+  },
   ...{ mismatch_rate: 0, mismatch_rate_bound: 0, outcomes: { match: 1 }, causes: {}, materialized_to: null },
   ...{ definition: "one", sample: null },
   ...more,

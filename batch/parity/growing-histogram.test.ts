@@ -43,6 +43,21 @@ test("bins are where the values are", () => {
   for (const count of online!.counts.slice(1, -1)) expect(Math.abs(count - width * 500)).toBeLessThanOrEqual(1);
 });
 
+test("the outer bins end at the least and the greatest value, wherever the range grew to", () => {
+  const first = Array.from({ length: 600 }, (_, i) => [0, 10 + i / 100] as const);
+  const [online] = histogramsOf([...first, [0, 9.5], [1, 17.25]])!;
+  expect([online!.edges[0], online!.edges.at(-1)]).toEqual([9.5, 17.25]);
+  for (const [i, edge] of online!.edges.slice(1).entries()) expect(edge).toBeGreaterThan(online!.edges[i]!);
+});
+
+test("bins whose edges are rounded hold their values, too", () => {
+  const [online] = histogramsOf([
+    [0, -Number.MIN_VALUE],
+    [0, Number.MIN_VALUE],
+  ])!;
+  expect(online).toEqual({ edges: [-Number.MIN_VALUE, Number.MIN_VALUE], counts: [2] });
+});
+
 test("one value alone has a bin, and what is not finite has none", () => {
   expect(
     histogramsOf([

@@ -20,6 +20,8 @@ export class GrowingHistograms {
   readonly #waitingSeries: number[] = [];
   #low = 0;
   #high = 0;
+  #least = Number.POSITIVE_INFINITY;
+  #greatest = Number.NEGATIVE_INFINITY;
 
   constructor(series: number) {
     this.#counts = Array.from({ length: series }, () => new Float64Array(BINS));
@@ -36,7 +38,10 @@ export class GrowingHistograms {
     if (this.#waiting.push(value) >= FIRST_VALUES) this.#begin();
   }
 
-  /** One histogram a series; undefined where no series has a value. Outer bins that no series uses are left out. */
+  /**
+   * One histogram a series; undefined where no series has a value. Outer bins that no series uses are left out, and the
+   * outermost end at the least and the greatest value.
+   */
   finish(): readonly Histogram[] | undefined {
     this.#begin();
     const isUsed = (bin: number) => this.#counts.some((counts) => counts[bin]! > 0);
@@ -45,6 +50,11 @@ export class GrowingHistograms {
     if (first === undefined || last === undefined) return undefined;
     const width = (this.#high - this.#low) / BINS;
     const edges = Array.from({ length: last - first + 2 }, (_, i) => this.#low + (first + i) * width);
+    if (this.#least < this.#greatest) {
+      // Never to a bin without a width.
+      if (this.#least < edges[1]!) edges[0] = this.#least;
+      if (this.#greatest > edges.at(-2)!) edges[edges.length - 1] = this.#greatest;
+    }
     return this.#counts.map((counts) => ({ edges, counts: [...counts.subarray(first, last + 1)] }));
   }
 
@@ -66,6 +76,8 @@ export class GrowingHistograms {
       // Beyond half of the doubles' range there is no room to double.
       if (!this.#double(value < this.#low)) return;
     }
+    if (value < this.#least) this.#least = value;
+    if (value > this.#greatest) this.#greatest = value;
     const bin = Math.floor(((value - this.#low) / (this.#high - this.#low)) * BINS);
     this.#counts[series]![Math.min(bin, BINS - 1)]!++;
   }

@@ -8,15 +8,11 @@
 import type { Checkpoint } from "../checkpoint.ts";
 import type { FileToLoad } from "../file-open.ts";
 import { addBatch, emptyCounts, type LoadCounts } from "../report.ts";
-import { unpackRows } from "../row-batch.ts";
 import { planView } from "../view-plan.ts";
 import { isSampled, keyHash } from "./key-hash.ts";
 import type { FileRecord } from "./parity-cause.ts";
 import type { ViewParityOptions } from "./parity-run.ts";
 import type { RowSpill } from "./row-spill.ts";
-
-/** Rows taken from a batch at once. */
-const UNPACK_ROWS = 4_096;
 
 /** A view's files as far as they are compared. */
 export interface OfflineFiles {
@@ -79,15 +75,17 @@ export async function spillOfflineRows(
     maxFutureMs: settings.maxFuture,
     expiryGraceMs: settings.expiryGrace,
     nowMs: options.now(),
+    isUnsorted: true,
   });
   for await (const batch of batches) {
     addBatch(counts.all, batch);
     if (records[batch.file]!.loadedThroughUs === undefined) addBatch(counts.unknown, batch);
-    for (const rows of unpackRows(batch.rows, UNPACK_ROWS)) {
-      for (const { key, bytes } of rows) {
-        const hash = keyHash(key, sample?.seed ?? 0);
-        if (sample === undefined || isSampled(hash, sample.share)) spill.put(hash, key, bytes, batch.file);
-      }
+    const { keys, ends, bytes } = batch.rows;
+    // As they lie in the block: an object for each would be garbage at once.
+    for (const [row, key] of (ends.length === 0 ? [] : keys.split("\n")).entries()) {
+      const hash = keyHash(key, sample?.seed ?? 0);
+      if (sample !== undefined && !isSampled(hash, sample.share)) continue;
+      spill.put(hash, key, batch.file, bytes, row === 0 ? 0 : ends[row - 1], ends[row]);
     }
     onRows(batch.read);
     signal?.throwIfAborted();

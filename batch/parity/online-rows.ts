@@ -98,6 +98,6 @@ async function scanInto(
     // The next page is on its way while this one is put away.
     scanning = cursor === undefined ? undefined : look(cursor);
     scanning?.catch(() => {});
-    for (const { key, bytes } of rows) spill.put(keyHash(key, 0), key, bytes, 0);
+    for (const { key, bytes } of rows) spill.put(keyHash(key, 0), key, 0, bytes);
   }
 }

@@ -53,6 +53,22 @@ test("what another definition loaded is not known: its files are not loaded, its
   expect(await causes()).toEqual({ other_fingerprint: 1, missed_interval: 2 });
 });
 
+test.each([
+  [1, 2, "late_event", {}],
+  [2, 1, "rewritten_file", { rewritten_file: 1 }],
+])("a file whose value %d became %d under the same timestamps: %s", async (before, after, cause, left) => {
+  const of = (value: number) => [{ ...row(1, 8), values: wideValues(value) }];
+  project.write("data/a.parquet", of(before));
+  await project.materialize();
+  project.write("data/a.parquet", of(after), LOADED_AT_MS + 5_000);
+  expect(await causes()).toEqual({ [cause]: 1 });
+  // What a load can mend is mended; the other has the same name after it, and its remedy works.
+  await project.materialize();
+  expect(await causes()).toEqual(left);
+  await project.runView({ repair: "write" });
+  expect(await causes()).toEqual({});
+});
+
 test("the verdict names the definition and the sample that it is of", async () => {
   await plant(project, ["same", "same"]);
   const { definition } = (await readCheckpoint(project.store.control, WIDE)).checkpoint!;

@@ -5,7 +5,7 @@
 
 import { STATUS } from "../../features/feature-status.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
-import { isTombstone, readRowOrder } from "../../features/row-order.ts";
+import { compareRows, isTombstone, readRowOrder } from "../../features/row-order.ts";
 import { isNarrowed } from "./narrowed-value.ts";
 import { isSkewed, type OfflineRow, type PairVerdict, type ParityPair } from "./parity-pair.ts";
 import type { ParityCause } from "./parity-result.ts";
@@ -56,8 +56,15 @@ function causeOfDifference(pair: ParityPair, verdict: PairVerdict, evidence: Cau
   if (isSkewed(pair, verdict, evidence)) return "clock_skew";
   const created = (row: Uint8Array) => readRowOrder(row).createdTimestampUs;
   if (created(stored!) !== created(offline!.bytes)) return "created_tie";
-  if (arrivalOf(offline!, evidence) === "late") return "late_event";
-  return isOfOtherDefinition(stored, evidence) ? "other_fingerprint" : "unknown";
+  const isLate = arrivalOf(offline!, evidence) === "late";
+  if (isLate && compareRows(offline!.bytes, stored!) > 0) return "late_event";
+  if (isOfOtherDefinition(stored, evidence)) return "other_fingerprint";
+  return isLate || isRewrittenSince(stored!, offline!, evidence) ? "rewritten_file" : "unknown";
+}
+
+/** The file is younger than the row that was loaded of it, or of another. */
+function isRewrittenSince(stored: Uint8Array, { file }: OfflineRow, { files }: CauseEvidence): boolean {
+  return files[file]!.modifiedUs > readRowHeader(stored).writtenAtMs * 1_000;
 }
 
 /** The row of the files is not there: an older one is, or none that is served. */
@@ -108,10 +115,13 @@ export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freez
   expired:
     "The row was loaded and is gone, or shadowed by one beyond the ttl: it expired under a shorter ttl, was evicted, or was lost by the store; headgate parity --repair puts it back.",
   created_tie:
-    "Both sides have the event, made at different times: the source corrected or repeated it; materialize the side that is behind.",
+    "Both sides have the event, made at different times: the source corrected or repeated it; where the files' row is the later, run headgate materialize over its event time, or headgate parity --repair; where the stored one is, bring the correction into the files.",
+  rewritten_file:
+    "The file has other values under the same event and created timestamps as before, and no load replaces a row by one of the same age; give corrections a later created timestamp, or run headgate parity --repair, which puts the files' row in its place.",
   other_fingerprint:
     "The stored row was written under another schema or definition than today's; run headgate materialize over its event time, or headgate parity --repair.",
   clock_skew:
     "The stored row, or delete, was dated ahead of the clock and shadows every row until then; mend the source's clock, then run headgate parity --repair, which puts the files' row in its place.",
-  unknown: "The rows and the records of the loads do not tell; look at the row's origin.",
+  unknown:
+    "The rows and the records of the loads do not tell; look at the row's origin. headgate parity --repair puts the files' row in its place, where it has one that is not older.",
 });

@@ -12,8 +12,7 @@ import { startedAhead } from "../started-ahead.ts";
 import type { PacedReads, ServeRows } from "./online-rows.ts";
 import { isMismatch, type OfflineRow, type PairRules, verdictOf } from "./parity-pair.ts";
 import { type ComparedPair, READ_ROWS } from "./parity-run.ts";
-import type { PartEntity } from "./part-entities.ts";
-import type { SpilledRow } from "./row-spill.ts";
+import type { GatheredRow, PartEntity } from "./part-entities.ts";
 
 /** Batches that are read ahead of the one that is compared. */
 const READ_AHEAD = 2;
@@ -90,6 +89,6 @@ async function pairsOf(
   return pairs;
 }
 
-function offlineRow({ bytes, tag }: SpilledRow, decode: DecodeValues): OfflineRow {
-  return { bytes, file: tag, eventTimestampUs: readEventTimestampUs(bytes), values: decode(bytes) };
+function offlineRow({ bytes, file }: GatheredRow, decode: DecodeValues): OfflineRow {
+  return { bytes, file, eventTimestampUs: readEventTimestampUs(bytes), values: decode(bytes) };
 }

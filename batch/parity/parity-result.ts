@@ -18,6 +18,7 @@ export type ParityCause =
   | "type_narrowing"
   | "expired"
   | "created_tie"
+  | "rewritten_file"
   | "other_fingerprint"
   | "clock_skew"
   | "unknown";
@@ -34,7 +35,7 @@ export interface CauseCount {
   readonly meaning: string;
 }
 
-/** Counts of values in `edges.length - 1` bins of equal width, both ends in. */
+/** Counts of values in `edges.length - 1` bins of equal width, both ends in; the outermost are cut at the least and greatest value. */
 export interface Histogram {
   readonly edges: readonly number[];
   readonly counts: readonly number[];

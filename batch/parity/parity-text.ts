@@ -2,6 +2,7 @@
 
 import { count } from "../report.ts";
 import type { CauseCount, RepairCounts, ViewParity } from "./parity-result.ts";
+import { percentNumber } from "./percent-text.ts";
 
 /** A line with the verdict, then two for each cause, and one for what a repair did. */
 export function formatViewParity(view: ViewParity): string {
@@ -21,8 +22,7 @@ export function formatCauses(causes: readonly CauseCount[]): readonly string[] {
 
 function sampleText({ sample, mismatch_rate_bound: bound }: ViewParity): string {
   if (sample === null) return "";
-  const percent = (share: number) => `${Number((share * 100).toPrecision(3))}%`;
-  return ` A sample of ${percent(sample.share)} (seed ${sample.seed}): with 95% confidence at most ${percent(bound)} of all entities differ.`;
+  return ` A sample of ${percentNumber(sample.share)}% (seed ${sample.seed}): with 95% confidence at most ${percentNumber(bound)}% of all entities differ.`;
 }
 
 function repairText(repair: RepairCounts): string {

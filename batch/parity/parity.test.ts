@@ -68,7 +68,7 @@ describe.each(Object.keys(STORES))("on %s", (kind) => {
       mismatch_rate: 0,
       causes: [],
       examples: [],
-      reason: "50 rows compared, all equal.",
+      reason: "50 entities compared by the latest row of each, all equal.",
     });
     const verdict = (await readParityVerdicts(project.store.control, [WIDE, "other"])).get(WIDE);
     expect(verdict).toMatchObject({ verdict: "pass", compared: 50, mismatch_rate: 0, run: report.run });

@@ -59,10 +59,12 @@ ${bins.map((bin, i) => pointedAt(bin, `${age(bin.low)} to ${age(bin.high)}: ${wh
 /** What is left of a histogram whose edges and counts do not fit each other is as many bins as both have. */
 function binsOf({ edges, counts }: Histogram): readonly Bin[] {
   const bins = Math.max(0, Math.min(edges.length - 1, counts.length));
-  const width = (PLOT.right - PLOT.left) / Math.max(bins, 1);
+  const [low, span] = [edges[0] ?? 0, (edges[bins] ?? 0) - (edges[0] ?? 0)];
+  // Where the edges are, as the axis has them; without room between them, one beside the other.
+  const shareAt = (i: number) => (span > 0 && Number.isFinite(span) ? (edges[i]! - low) / span : i / bins);
+  const placeAt = (i: number) => PLOT.left + shareAt(i) * (PLOT.right - PLOT.left);
   return Array.from({ length: bins }, (_, i) => {
-    const left = PLOT.left + i * width;
-    return { low: edges[i]!, high: edges[i + 1]!, left, right: left + width };
+    return { low: edges[i]!, high: edges[i + 1]!, left: placeAt(i), right: placeAt(i + 1) };
   });
 }
 

@@ -49,6 +49,7 @@ export const CAUSE_NAMES: Readonly<Record<ParityCause, string>> = Object.freeze(
   type_narrowing: "Type narrowing",
   expired: "Expired",
   created_tie: "Tie of created timestamps",
+  rewritten_file: "File rewritten",
   other_fingerprint: "Other fingerprint",
   clock_skew: "Clock skew",
   unknown: "Unknown",

@@ -10,23 +10,59 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, unlinkSync, writeSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeadgateError, reasonOf } from "../../errors.ts";
+import { copyBytes } from "../row-batch.ts";
 
 /** Rows that are worked on together about; the fewer, the less memory and the more parts. */
-const PART_ROWS = 16_384;
-/** The most parts, for rows of an unknown number. Beyond 512 × 16,384 rows, parts grow. */
+const PART_ROWS = 4_096;
+/** The most parts, for rows of an unknown number. Beyond 512 × 4,096 rows, parts grow. */
 export const PARTS_MOST = 512;
 /** Bytes of all blocks that are being gathered, and of one. */
 const GATHERED_BYTES = 16 * 2 ** 20;
 const BLOCK_BYTES_MOST = 256 * 2 ** 10;
-/** Before a row: the tag (4), the key's length (2), the row's length (4). */
-const HEAD_BYTES = 10;
+/** Before a row: the tag (4), the hash (4), the row's length (4), the key's length (2). */
+const HEAD_BYTES = 14;
 
-/** A row as it was put. */
-export interface SpilledRow {
-  readonly key: string;
-  /** A view of a block that stays as it is. */
-  readonly bytes: Uint8Array;
-  readonly tag: number;
+/** A row as it was put, where it lies: a text and a view for each of millions would cost more than to join them. */
+export class SpilledRow {
+  readonly #block: Buffer;
+  #keyStart = 0;
+  #rowStart = 0;
+  #end = 0;
+  tag = 0;
+  hash = 0;
+
+  /** Before the first row of a block. */
+  constructor(block: Buffer) {
+    this.#block = block;
+  }
+
+  /** Goes on to the next row; false at the end of the block. */
+  next(): boolean {
+    const at = this.#end;
+    if (at === this.#block.length) return false;
+    this.tag = this.#block.readUInt32LE(at);
+    this.hash = this.#block.readUInt32LE(at + 4);
+    this.#keyStart = at + HEAD_BYTES;
+    this.#rowStart = this.#keyStart + this.#block.readUInt16LE(at + 12);
+    this.#end = this.#rowStart + this.#block.readUInt32LE(at + 8);
+    return true;
+  }
+
+  hasKey(key: string): boolean {
+    const start = this.#keyStart;
+    if (key.length !== this.#rowStart - start) return false;
+    for (let i = 0; i < key.length; i++) if (this.#block[start + i] !== key.charCodeAt(i)) return false;
+    return true;
+  }
+
+  get key(): string {
+    return this.#block.toString("latin1", this.#keyStart, this.#rowStart);
+  }
+
+  /** A view of the block, which stays as it is. */
+  get bytes(): Uint8Array {
+    return this.#block.subarray(this.#rowStart, this.#end);
+  }
 }
 
 /** Into how many parts so many rows go. */
@@ -71,10 +107,13 @@ export class RowSpill {
     this.#blockBytes = Math.min(BLOCK_BYTES_MOST, Math.floor(GATHERED_BYTES / parts));
   }
 
-  /** Puts a row, copied, into the part that the hash names. The key is ASCII; the tag a whole number below 2^32. */
-  put(hash: number, key: string, bytes: Uint8Array, tag: number): void {
+  /**
+   * Puts a row, copied, into the part that the hash names: the bytes from `start` to before `end`. The key is ASCII; the
+   * tag a whole number below 2^32.
+   */
+  put(hash: number, key: string, tag: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     const part = this.#parts[hash % this.#parts.length]!;
-    const size = HEAD_BYTES + key.length + bytes.length;
+    const size = HEAD_BYTES + key.length + end - start;
     if (part.block === undefined || part.end + size > part.block.length) {
       this.#flush(part);
       if (part.block === undefined || size > part.block.length)
@@ -82,11 +121,11 @@ export class RowSpill {
     }
     const { block } = part;
     let at = block.writeUInt32LE(tag, part.end);
+    at = block.writeUInt32LE(hash, at);
+    at = block.writeUInt32LE(end - start, at);
     at = block.writeUInt16LE(key.length, at);
-    at = block.writeUInt32LE(bytes.length, at);
-    at += block.write(key, at, "latin1");
-    block.set(bytes, at);
-    part.end = at + bytes.length;
+    for (let i = 0; i < key.length; i++) block[at++] = key.charCodeAt(i);
+    part.end = copyBytes(bytes, start, end, block, at);
     part.rows++;
   }
 
@@ -95,14 +134,15 @@ export class RowSpill {
     return this.#parts.map(({ rows }) => rows);
   }
 
-  /** The rows of a part, in the order they were put; it is empty afterwards. */
+  /** The rows of a part, in the order they were put, each until the next is asked for; the part is empty afterwards. */
   *take(number: number): Generator<SpilledRow, void, undefined> {
     const part = this.#parts[number]!;
     this.#flush(part);
     part.block = undefined;
     const blocks = part.written.splice(0);
     for (let i = 0; i < blocks.length; i += 2) {
-      yield* rowsOf(spilling(this.#fileEnd, () => this.#read(blocks[i]!, blocks[i + 1]!)));
+      const row = new SpilledRow(spilling(this.#fileEnd, () => this.#read(blocks[i]!, blocks[i + 1]!)));
+      while (row.next()) yield row;
     }
   }
 
@@ -158,18 +198,4 @@ function spilling<T>(fileBytes: number, work: () => T): T {
 
 function writeWhole(file: number, block: Buffer, length: number, offset: number): void {
   for (let at = 0; at < length; ) at += writeSync(file, block, at, length - at, offset + at);
-}
-
-function* rowsOf(block: Buffer): Generator<SpilledRow, void, undefined> {
-  for (let at = 0; at < block.length; ) {
-    const keyStart = at + HEAD_BYTES;
-    const rowStart = keyStart + block.readUInt16LE(at + 4);
-    const end = rowStart + block.readUInt32LE(at + 6);
-    yield {
-      key: block.toString("latin1", keyStart, rowStart),
-      bytes: block.subarray(rowStart, end),
-      tag: block.readUInt32LE(at),
-    };
-    at = end;
-  }
 }

@@ -2,7 +2,7 @@
  * One view from its files and its store to its verdict: both sides are spilled by parts of the entity key's hash, then
  * held against each other part by part.
  *
- * Memory is bounded by what is worked on at once (some 16,384 rows, or a 512th of all), a range of a file that is decoded,
+ * Memory is bounded by what is worked on at once (some 4,096 rows, or a 512th of all), a range of a file that is decoded,
  * and the blocks being gathered. The temporary files take about the size of both sides' rows and keys.
  */
 
@@ -139,7 +139,9 @@ async function compareAll(
     const rowsOfParts = offline.rowsOfParts().map((rows, part) => rows + (onlineRows?.[part] ?? 0));
     // Of few rows, parts would be read and written a handful at a time.
     for (const group of partGroups(rowsOfParts)) {
-      const entities = group.flatMap((part) => gatherEntities(offline.take(part), online?.take(part)));
+      const entities = group.flatMap((part) =>
+        gatherEntities(rowsOfParts[part]!, offline.take(part), online?.take(part)),
+      );
       await comparePart({ rules, serve, reads, decode, isScanned: online !== undefined, now, take: counted }, entities);
       // Of rows in memory all of this is one turn of the event loop, in which no signal is heard.
       await new Promise(setImmediate);

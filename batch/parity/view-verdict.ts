@@ -46,7 +46,7 @@ export function settledView(
   const passes = isEnough && rate <= settings.parityMaxMismatch && failures.length === 0;
   const reason = isEnough
     ? differenceReason(tally, mismatches)
-    : `Only ${rows(tally.compared)} of ${count(checked)} could be compared, fewer than parityMinCompared (${count(settings.parityMinCompared)}): a parity that compares next to nothing proves nothing.`;
+    : `Only ${count(tally.compared)} of ${entities(checked)} could be compared, fewer than parityMinCompared (${count(settings.parityMinCompared)}): a parity that compares next to nothing proves nothing.`;
   return {
     view: view.name,
     verdict: passes ? "pass" : "fail",
@@ -67,10 +67,15 @@ function badReason(rowsBad: number): readonly string[] {
 
 const MISMATCHES = ["different", "stale", "missing", "extra"] as const satisfies readonly ParityOutcome[];
 
+/** "1 entity", "2,000 entities": each has one row here, whatever number of rows a load read or wrote of it. */
+function entities(value: number): string {
+  return value === 1 ? "1 entity" : `${count(value)} entities`;
+}
+
 function differenceReason({ outcomes, checked, compared }: ViewTally, mismatches: number): string {
   const newer = outcomes.newer === 0 ? "" : `; ${count(outcomes.newer)} came since`;
-  if (mismatches === 0) return `${rows(compared)} compared, all equal${newer}.`;
+  if (mismatches === 0) return `${entities(compared)} compared by the latest row of each, all equal${newer}.`;
   const parts = MISMATCHES.filter((outcome) => outcomes[outcome] > 0);
   const told = parts.map((outcome) => `${count(outcomes[outcome])} ${outcome}`).join(", ");
-  return `${count(mismatches)} of ${count(checked)} entities differ (${told})${newer}.`;
+  return `${count(mismatches)} of ${entities(checked)} differ (${told})${newer}.`;
 }

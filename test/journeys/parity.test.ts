@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
+import { parity } from "../../commands/parity.ts";
 import { readRowOrder } from "../../features/row-order.ts";
 import { openLmdbStore } from "../../features/store/lmdb.ts";
 import { copyExample, headgate, run } from "../harness/project.ts";
@@ -40,9 +41,30 @@ test("a nightly run compares what it loaded", async () => {
 test("a loaded view passes, and the report is where it is said to be", async () => {
   const { exitCode, stdout, stderr } = await run(headgate("parity"), project);
   expect(exitCode).toBe(0);
-  expect(stdout).toMatch(/^customer_30d_features: pass\. [\d,]+ rows compared, all equal\.\n$/);
+  expect(stdout).toMatch(
+    /^customer_30d_features: pass\. [\d,]+ entities compared by the latest row of each, all equal\.\n$/,
+  );
   const [, page] = /^The report is (\S+)\.$/m.exec(stderr)!;
   expect(readFileSync(join(project, page!), "utf8")).toContain(VIEW);
+});
+
+test("an interrupted run says what stays of it", async () => {
+  let [told, seconds] = ["", 0];
+  const stderr = {
+    isTTY: true,
+    write: (text: string) => {
+      // Interrupted at the first sign of progress.
+      if (told === "") process.emit("SIGINT");
+      told += text;
+    },
+  } as unknown as NodeJS.WriteStream;
+  const context = { projectDirectory: project, json: false, environment: process.env, stdout: process.stdout };
+  const before = process.listenerCount("SIGINT");
+  expect(await parity({ ...context, stderr, now: () => Date.now() + 1_000 * seconds++ }, {})).toBe(1);
+  expect(told).toContain(
+    "Interrupted: views that were done keep their verdicts, rows already repaired stay repaired.\n",
+  );
+  expect(process.listenerCount("SIGINT")).toBe(before);
 });
 
 test("values that differ are found, shown by a command, and put back", async () => {
@@ -82,12 +104,16 @@ test("the project's suite stops a load of rows that it does not expect, and fail
   const kwargs = { column: "aov_30d", min_value: 0, max_value: 10 };
   const suite = { name: "customer rows", expectations: [{ type: "expect_column_values_to_be_between", kwargs }] };
   writeFileSync(join(folder, `${VIEW}.json`), JSON.stringify(suite));
+  writeFileSync(join(folder, "customers.json"), JSON.stringify(suite));
   const loaded = await run(headgate("materialize", "2000-01-01", "now"), project);
   expect(loaded.exitCode).toBe(1);
   expect(loaded.stderr).toContain("[EXPECTATIONS_FAILED]");
   const compared = await run(headgate("parity"), project);
   expect(compared.exitCode).toBe(1);
   expect(compared.stdout).toContain('all equal. Suite "customer rows" is not met');
+  const stray = `expectations/customers.json is named after no feature view that has files, so it never runs; these have: ${VIEW}.`;
+  expect(compared.stderr).toContain(stray);
+  expect(loaded.stderr).toContain(stray);
   const [, directory] = /^The report is (\S+)\/index\.html\.$/m.exec(compared.stderr)!;
   const validation = JSON.parse(readFileSync(join(project, directory!, "validation-customer_rows.json"), "utf8"));
   expect(validation).toMatchObject({ success: false, suite_name: "customer rows" });
@@ -98,6 +124,9 @@ test.each([
   [["--sample", "2"], "--sample"],
   [["--seed", "-1"], "--seed"],
   [["--yes"], "--repair"],
+  [["--served", "--sample", "0.5"], "--sample"],
+  [["--served", "--repair", "--yes"], "--repair"],
+  [["--from", "2026-01-01"], "--served"],
   [["--views", "nothing"], "nothing"],
 ])("%j is wrong usage", async (words, named) => {
   const { exitCode, stderr } = await run(headgate("parity", ...words), project);
