@@ -25,13 +25,9 @@ const UNSETTLED = 13;
 
 const flag = (flags: string, about: string) => new Option(flags, about);
 const VIEWS = flag("--views <names>", "only these feature views, separated by commas");
-const MAX_BAD_ROWS = flag(
-  "--max-bad-rows <share>",
-  "share of rows that may be refused before the run fails, such as 0.001",
-);
 const MATERIALIZE = [
   VIEWS,
-  MAX_BAD_ROWS,
+  flag("--max-bad-rows <share>", "share of rows that may be refused before the run fails, such as 0.001"),
   flag("--max-rows-per-second <rows>", "write no faster than this, to leave a serving store room"),
   flag("--shard <i/n>", "load one of n parts, i from 1; another process loads each of the others"),
   flag("--restart", "with --shard: drop an unfinished plan that no shard is at work on"),
@@ -43,6 +39,14 @@ const COMMANDS: readonly CommandLine[] = [
     about: "make a new project that works as it stands",
     example: "headgate init shop",
     run: async (context, [dir]) => (await import("./commands/init.ts")).init(context, dir!),
+  },
+  {
+    usage: "import feast <repo>",
+    about: "make a project of a Feast repo's definitions, and say what could not be carried over",
+    example: "headgate import feast ../feature_repo --project shop",
+    options: [flag("--force", "write over files that are there"), flag("--registry <file>", "its registry as a file")],
+    run: async (context, [dir], options) =>
+      (await import("./commands/import-feast.ts")).importFeast(context, dir!, options),
   },
   {
     usage: "plan",
@@ -61,8 +65,9 @@ const COMMANDS: readonly CommandLine[] = [
   {
     usage: "serve",
     about: "run the gateway",
-    example: "HEADGATE_PORT=9000 headgate serve",
-    run: async (context) => (await import("./commands/serve.ts")).serve(context),
+    example: "HEADGATE_PORT=9000 headgate serve --workers 4",
+    options: [flag("--workers <n>", "serve by so many processes on the one port")],
+    run: async (context, _, options) => (await import("./commands/serve.ts")).serve(context, options),
   },
   {
     usage: "ingest",
@@ -188,15 +193,17 @@ const COMMANDS: readonly CommandLine[] = [
     run: async (context, [model]) => (await import("./commands/models-traffic.ts")).rollbackModel(context, model!),
   },
   {
-    usage: "models retire <model> <version>",
-    about: "delete a version that answers nobody",
+    usage: "models retire <model> [version]",
+    about: "delete a version that answers nobody, or the whole model",
     example: "headgate models retire churn 3",
-    run: async (context, [model, version]) =>
-      (await import("./commands/models-traffic.ts")).retireModel(context, model!, version!),
+    options: [flag("--all", "delete the model with all of its versions, whoever they answer")],
+    run: async (context, [model, version], options) =>
+      (await import("./commands/models-traffic.ts")).retireVersion(context, model!, version, options),
   },
 ];
 
 const GROUPS: Readonly<Record<string, string>> = {
+  import: "definitions of other feature stores",
   features: "what features there are, and why a value is what it is",
   models: "what models there are, and which of their versions answer",
 };

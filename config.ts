@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { HeadgateError, reasonOf } from "./errors.ts";
 import { formatDuration } from "./features/duration.ts";
 import { createUserModuleLoader } from "./features/feature-repository.ts";
+import { FEAST_SETTINGS } from "./settings/feast.ts";
 import { GATEWAY_SETTINGS } from "./settings/gateway.ts";
 import { INGEST_SETTINGS } from "./settings/ingest.ts";
 import { MODEL_SETTINGS } from "./settings/models.ts";
@@ -27,6 +28,7 @@ export const SETTINGS = Object.freeze({
   ...INGEST_SETTINGS,
   ...PARITY_SETTINGS,
   ...SERVED_LOG_SETTINGS,
+  ...FEAST_SETTINGS,
 });
 
 type Settings = typeof SETTINGS;

@@ -26,6 +26,7 @@ export const ERRORS = Object.freeze({
   ROUTE_NOT_FOUND: kind(404, false, "There is no such route."),
   MODEL_NOT_FOUND: kind(404, false, "There is no such model."),
   VIEW_NOT_FOUND: kind(404, false, "There is no such feature view."),
+  SERVICE_NOT_FOUND: kind(404, false, "There is no such feature service."),
   METHOD_NOT_ALLOWED: kind(405, false, "The route does not take this method."),
   BODY_TOO_LARGE: kind(413, false, "The request body is larger than the gateway takes."),
   TOO_MANY_ENTITIES: kind(413, false, "One request names more entities than the gateway takes."),
@@ -33,6 +34,8 @@ export const ERRORS = Object.freeze({
   REQUEST_INVALID: kind(422, false, "The request has the wrong shape."),
   ENTITY_KEY_INVALID: kind(422, false, "A join key is missing, unknown or of the wrong type."),
   CONTEXT_INVALID: kind(422, false, "A request feature is missing, unknown or of the wrong type."),
+  FEATURE_NAMES_COLLIDE: kind(422, false, "Two columns of the answer would have the same name."),
+  PUSH_SOURCE_NOT_FOUND: kind(422, false, "There is no such push source."),
   FEATURES_MISSING: kind(422, false, "The model rejects entities whose features are missing or too old."),
   DEADLINE_EXCEEDED: kind(504, true, "The deadline passed before the answer was ready."),
   // What the gateway can be unable to do.
@@ -80,6 +83,7 @@ export const ERRORS = Object.freeze({
   // Models.
   MANIFEST_INVALID: kind(422, false, "The model's manifest is wrong."),
   MODEL_FILE_INVALID: kind(422, false, "The model file is not an ONNX model that can run."),
+  CHECKSUM_MISMATCH: kind(422, false, "The file is not the one that was meant: its checksum is another."),
   SIGNATURE_MISMATCH: kind(
     422,
     false,

@@ -40,6 +40,7 @@ export function openObjectStore(options: ObjectStoreOptions): ObjectStore {
       (await storeOf(path)).put(path, bytes, condition),
     delete: async (path: string) => (await storeOf(path)).delete(path),
     removeLeftovers: async (folder: string) => (await storeOf(folder)).removeLeftovers(folder),
+    removeFolder: async (folder: string) => (await storeOf(folder)).removeFolder(folder),
     close: async () => (await s3)?.close(),
   });
 }

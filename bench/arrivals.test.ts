@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { dueTimesMs } from "./arrivals.ts";
+import { dueTimesMs, steppedTimesMs } from "./arrivals.ts";
 
 it("spaces a constant rate evenly", () => {
   expect([...dueTimesMs("constant", 4, 1.5, 0)]).toEqual([0, 250, 500, 750, 1_000, 1_250]);
@@ -18,4 +18,14 @@ it("draws Poisson arrivals of the same mean, whose gaps vary as much as they las
 it("draws the same arrivals from the same seed", () => {
   expect(dueTimesMs("poisson", 100, 1, 3)).toEqual(dueTimesMs("poisson", 100, 1, 3));
   expect(dueTimesMs("poisson", 100, 1, 3)).not.toEqual(dueTimesMs("poisson", 100, 1, 4));
+});
+
+it("follows one rate by another, at its own time", () => {
+  const steps = [
+    { perSecond: 2, seconds: 1 },
+    { perSecond: 4, seconds: 0.5 },
+  ];
+  expect([...steppedTimesMs("constant", steps, 0)]).toEqual([0, 500, 1_000, 1_250]);
+  const poisson = [...steppedTimesMs("poisson", steps, 1)];
+  expect(poisson).toEqual([...poisson].sort((one, other) => one - other));
 });

@@ -9,6 +9,24 @@ import { seededRandom } from "./statistics.ts";
 /** Evenly spaced, or by a Poisson process of the same mean. */
 export type Arrivals = "constant" | "poisson";
 
+/** A rate that lasts for so long. */
+export interface RateStep {
+  readonly perSecond: number;
+  readonly seconds: number;
+}
+
+/** The due times of one rate after the other, as those of a single one. */
+export function steppedTimesMs(arrivals: Arrivals, steps: readonly RateStep[], seed: number): Float64Array {
+  let startMs = 0;
+  const parts = steps.map(({ perSecond, seconds }, i) => {
+    const from = startMs;
+    startMs += seconds * 1_000;
+    // Poisson arrivals may go beyond the end of their step by a little.
+    return dueTimesMs(arrivals, perSecond, seconds, seed + i).map((dueMs) => Math.min(from + dueMs, startMs));
+  });
+  return Float64Array.from(parts.flatMap((part) => [...part]));
+}
+
 /** The due times of `perSecond × seconds` requests, ms after the start, ascending; the seed matters to Poisson only. */
 export function dueTimesMs(arrivals: Arrivals, perSecond: number, seconds: number, seed: number): Float64Array {
   const gapMs = 1_000 / perSecond;

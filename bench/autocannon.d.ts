@@ -3,13 +3,14 @@ declare module "autocannon" {
   import type { EventEmitter } from "node:events";
 
   interface Client {
-    setRequests(requests: readonly { readonly body: string }[]): void;
+    setRequests(
+      requests: readonly { readonly body: string | Buffer; readonly headers: Readonly<Record<string, string>> }[],
+    ): void;
   }
 
   interface Options {
     readonly url: string;
     readonly method: "POST";
-    readonly headers: Readonly<Record<string, string>>;
     readonly connections: number;
     /** Seconds. */
     readonly duration: number;

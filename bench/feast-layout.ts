@@ -5,6 +5,7 @@
  * https://github.com/feast-dev/feast/tree/v0.67.0/sdk/python/feast/infra (key_encoding_utils.py, online_stores).
  */
 
+import { featureField, timestampField } from "../features/store/feast-field.ts";
 import type { ShapeView } from "./store-rows.ts";
 
 /** The tags of a join key's name and of an int64 value in an entity key. */
@@ -19,18 +20,13 @@ export function feastKey(joinKey: string, id: number, project: string): Buffer {
   return Buffer.concat([count!, nameTag!, nameBytes!, name, valueTag!, valueBytes!, value, Buffer.from(project)]);
 }
 
-/** The field of a feature: MurmurHash3 x86 32-bit, seed 0, of "view:feature". */
-function feastField(view: string, feature: string): Buffer {
-  return uint32(murmur3(Buffer.from(`${view}:${feature}`)));
-}
-
 /** A row as the arguments of HSET after the key: field, value, … */
 export function feastRow(view: ShapeView, values: readonly number[], eventMs: number): Buffer[] {
   const features = Object.entries(view.features).flatMap(([feature, kind], i) => [
-    feastField(view.name, feature),
+    Buffer.from(featureField(view.name, feature), "latin1"),
     kind === "integer" ? int64Value(values[i]!) : floatValue(values[i]!),
   ]);
-  return [Buffer.from(`_ts:${view.name}`), timestamp(eventMs), ...features];
+  return [Buffer.from(timestampField(view.name)), timestamp(eventMs), ...features];
 }
 
 /** feast.types.Value with int64_val (field 4, varint); `value` ≥ 0. */
@@ -62,25 +58,4 @@ function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
-}
-
-/** https://github.com/aappleby/smhasher/blob/master/src/MurmurHash3.cpp (MurmurHash3_x86_32) */
-export function murmur3(bytes: Buffer): number {
-  const mixed = (k: number) => {
-    const multiplied = Math.imul(k, 0xcc9e2d51);
-    return Math.imul((multiplied << 15) | (multiplied >>> 17), 0x1b873593);
-  };
-  let hash = 0;
-  const end = bytes.length & ~3;
-  for (let at = 0; at < end; at += 4) {
-    hash ^= mixed(bytes.readInt32LE(at));
-    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
-  }
-  let tail = 0;
-  for (let at = bytes.length - 1; at >= end; at--) tail = (tail << 8) | bytes[at]!;
-  if (end < bytes.length) hash ^= mixed(tail);
-  hash ^= bytes.length;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
 }

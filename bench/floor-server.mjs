@@ -45,7 +45,7 @@ const handlers = {
   },
 };
 
-const app = new Hono().post("/predict", handlers[mode]);
+const app = new Hono().post("/predict", handlers[mode]).post("/get-online-features", handlers[mode]);
 serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
   process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${port}` })}\n`);
 });

@@ -5,6 +5,7 @@
  */
 
 import autocannon from "autocannon";
+import { INFER_PATH, inferRequest } from "./infer-body.ts";
 import type { LoadAnswers, LoadFigures, LoadJobs } from "./load.ts";
 import { sendOpenLoop } from "./open-load.ts";
 import { drawIds, PATHS, predictBody } from "./predict-body.ts";
@@ -14,21 +15,23 @@ import { serveJobs } from "./worker.ts";
 /** Different bodies that a connection sends in turn. */
 const BODIES_PER_CONNECTION = 256;
 const BODIES_PER_CONNECTION_OF_LISTS = 32;
+const JSON_BODY = Object.freeze({ "content-type": "application/json" });
 
 serveJobs<LoadJobs, LoadAnswers>({ load, openLoad: ({ url, job }) => sendOpenLoop(url, job) });
 
 async function load({ url, job }: LoadJobs["load"]): Promise<LoadFigures> {
   const draw = drawIds(job.ids, job.idCount, job.seed);
   const bodies = job.entities === 1 ? BODIES_PER_CONNECTION : BODIES_PER_CONNECTION_OF_LISTS;
-  const body = () => ({ body: predictBody(job.form, job.entities, draw) });
+  const { entities, form } = job;
+  const request = () =>
+    form === "infer" ? inferRequest(entities, draw) : { body: predictBody(form, entities, draw), headers: JSON_BODY };
   const run = autocannon({
-    url: `${url}${PATHS[job.form]}`,
+    url: `${url}${form === "infer" ? INFER_PATH : PATHS[form]}`,
     method: "POST",
-    headers: { "content-type": "application/json" },
     connections: job.connections,
     duration: job.seconds,
     sampleInt: 20,
-    setupClient: (client) => client.setRequests(Array.from({ length: bodies }, body)),
+    setupClient: (client) => client.setRequests(Array.from({ length: bodies }, request)),
   });
   let durationsMs = new Float64Array(65_536);
   let requests = 0;

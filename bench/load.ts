@@ -4,7 +4,7 @@
  * see. The process is started once and given job after job, so that it is as warm for the last server as for the first.
  */
 
-import type { Arrivals } from "./arrivals.ts";
+import type { Arrivals, RateStep } from "./arrivals.ts";
 import type { OpenLoopFigures } from "./open-loop-run.ts";
 import { OTHERS_SHARE_MAX, othersSince, readCpu, waitForQuiet } from "./other-load.ts";
 import type { Form, Ids } from "./predict-body.ts";
@@ -27,7 +27,8 @@ interface LoadRequests {
 }
 
 /** What to send in a closed loop, and for how long. */
-export interface LoadJob extends LoadRequests {
+export interface LoadJob extends Omit<LoadRequests, "form"> {
+  readonly form: Form | "infer";
   readonly connections: number;
   readonly seconds: number;
 }
@@ -39,8 +40,14 @@ export interface OpenLoadJob extends LoadRequests {
   /** Counted, after the warm-up. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** Another rate that follows, counted with the rest. */
+  readonly nextRate?: RateStep;
+  /** Answers later than this after their due time are late; without it none is, ms. */
+  readonly inTimeMs?: number;
   /** Requests under way at most, each on a connection of its own; what is due beyond is missed. */
   readonly maxInFlight: number;
+  /** False: what is due within a millisecond is sent together, and the generator's core is left to others. */
+  readonly isSpinning?: boolean;
 }
 
 /** What the generator saw. Times are ms. */

@@ -11,34 +11,39 @@ import { keepResult } from "./baseline-file.ts";
 import { benchExpectations } from "./expectations.ts";
 import { benchHitRatio } from "./hit-ratio.ts";
 import { benchIngest } from "./ingest.ts";
+import { benchInterop } from "./interop.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchMaterialize } from "./materialize.ts";
 import { benchModels } from "./models.ts";
 import { benchOpenLoop } from "./open-loop.ts";
+import { benchOverload } from "./overload.ts";
 import { benchParity } from "./parity.ts";
 import { benchPeers } from "./peers/peers.ts";
 import { benchPredict } from "./predict.ts";
 import { benchPredictOnRedis } from "./predict-redis.ts";
 import { type BenchResult, barLines, resultDocument, writeResult } from "./result.ts";
+import { benchSoak } from "./soak.ts";
 import { benchStart } from "./start.ts";
 import { benchStore } from "./store.ts";
+import { benchWorkers } from "./workers.ts";
 
 const USAGE = `usage: npm run bench -- [bench …] [options]
-  benches: predict open-loop models materialize parity expectations ingest start store hit-ratio, all by default, and peers, only when named:
-  it installs Python packages, outside of the checkout
+  benches: predict open-loop interop models overload workers materialize parity expectations ingest start store hit-ratio, all by default, and, only when named,
+  peers: it installs Python packages, outside of the checkout; soak: half an hour under load
   --json          print one object for machines
   --strict        exit 1 when a bar is not met
   --publish       write the pictures into docs/pictures/ and the ratios into bench/baseline.json
-  --seconds <n>   predict, open-loop, models, peers: length of a run of a case that has a bar (2)
-  --store redis   predict: on a Redis of its own, from memory and not (default: lmdb)
+  --seconds <n>   predict, open-loop, models, overload, workers, peers: length of a run of a case that has a bar (2)
+  --store redis   predict, soak: on a Redis of its own (default: lmdb)
   --arrivals <p>  open-loop: constant or poisson (constant)
-  --rounds <n>    predict, open-loop, models, store, ingest, peers: rounds of a case that has a bar (5)
+  --rounds <n>    predict, open-loop, models, overload, workers, store, ingest, peers: rounds of a case that has a bar (5)
+  --minutes <n>   soak: how long (30)
   --backlog <n>   ingest: events that wait for the ingester (1000000)
 `;
 
 const PICTURES = new URL("../docs/pictures/", import.meta.url);
-/** Installs Python packages, so it is run only when it is named. */
-const ON_DEMAND = "peers";
+/** What installs Python packages, and what takes half an hour, is run only when it is named. */
+const ON_DEMAND = ["peers", "soak"];
 
 const OPTIONS = {
   json: { type: "boolean", default: false },
@@ -50,6 +55,7 @@ const OPTIONS = {
   store: { type: "string", default: "lmdb" },
   arrivals: { type: "string", default: "constant" },
   backlog: { type: "string", default: "1000000" },
+  minutes: { type: "string", default: "30" },
 } as const;
 
 async function main(): Promise<number> {
@@ -59,7 +65,10 @@ async function main(): Promise<number> {
   const benches: Readonly<Record<string, () => BenchResult | Promise<BenchResult>>> = {
     predict: () => (values.store === "redis" ? benchPredictOnRedis(timed) : benchPredict(timed)),
     "open-loop": () => benchOpenLoop({ ...timed, arrivals: values.arrivals as Arrivals }),
+    interop: () => benchInterop(timed),
     models: () => benchModels(timed),
+    overload: () => benchOverload(timed),
+    workers: () => benchWorkers(timed),
     materialize: () => benchMaterialize({ tell }),
     parity: () => benchParity({ tell }),
     expectations: () => benchExpectations({ tell }),
@@ -68,11 +77,13 @@ async function main(): Promise<number> {
     store: () => benchStore({ rounds: Number(values.rounds), tell }),
     "hit-ratio": () => benchHitRatio({ tell }),
     peers: () => benchPeers(timed),
+    soak: () => benchSoak({ minutes: Number(values.minutes), store: values.store as "lmdb" | "redis", tell }),
   };
-  const names = positionals.length === 0 ? Object.keys(benches).filter((name) => name !== ON_DEMAND) : positionals;
+  const names =
+    positionals.length === 0 ? Object.keys(benches).filter((name) => !ON_DEMAND.includes(name)) : positionals;
   const unknown = names.find((name) => !Object.hasOwn(benches, name));
   const hasStore = ["lmdb", "redis"].includes(values.store);
-  const numbers = [values.seconds, values.rounds, values.backlog].every((text) => Number(text) > 0);
+  const numbers = [values.seconds, values.rounds, values.backlog, values.minutes].every((text) => Number(text) > 0);
   const hasArrivals = ["constant", "poisson"].includes(values.arrivals);
   if (values.help || unknown !== undefined || !numbers || !hasStore || !hasArrivals) {
     process.stderr.write(unknown === undefined ? USAGE : `There is no bench "${unknown}".\n${USAGE}`);

@@ -6,7 +6,7 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { dueTimesMs } from "./arrivals.ts";
+import { type RateStep, steppedTimesMs } from "./arrivals.ts";
 import { answerReader } from "./http-answers.ts";
 import type { OpenLoadJob } from "./load.ts";
 import { type OpenLoopFigures, startOpenLoop } from "./open-loop-run.ts";
@@ -35,8 +35,9 @@ export async function sendOpenLoop(url: string, job: OpenLoadJob): Promise<OpenL
   const idle = [...connections];
   let sent = 0;
   const run = startOpenLoop({
-    dueMs: dueTimesMs(job.arrivals, job.perSecond, job.warmUpSeconds + job.seconds, job.seed),
+    dueMs: steppedTimesMs(job.arrivals, ratesOf(job), job.seed),
     maxInFlight: job.maxInFlight,
+    inTimeMs: job.inTimeMs,
     warmUpMs: job.warmUpSeconds * 1_000,
     now: () => performance.now(),
     send: (end) => {
@@ -54,6 +55,7 @@ export async function sendOpenLoop(url: string, job: OpenLoadJob): Promise<OpenL
       if (waitMs === undefined) giveUpMs = Math.min(giveUpMs, performance.now() + DRAIN_MS);
       const isOver = waitMs === undefined && (run.inFlight() === 0 || performance.now() > giveUpMs);
       if (lost !== undefined || isOver) ended();
+      else if (job.isSpinning === false) setTimeout(turn, Math.max(1, waitMs ?? 0));
       else if ((waitMs ?? 0) > SPIN_MS) setTimeout(turn, waitMs! - SPIN_MS);
       else setImmediate(turn);
     };
@@ -62,6 +64,11 @@ export async function sendOpenLoop(url: string, job: OpenLoadJob): Promise<OpenL
   for (const connection of connections) connection.close();
   if (lost !== undefined) throw new Error(`${url}: ${lost.message}`);
   return run.figures();
+}
+
+function ratesOf({ perSecond, seconds, nextRate, warmUpSeconds }: OpenLoadJob): readonly RateStep[] {
+  const first = { perSecond, seconds: warmUpSeconds + seconds };
+  return nextRate === undefined ? [first] : [first, nextRate];
 }
 
 function requestBytes(host: string, { form, entities, ids, idCount, seed }: OpenLoadJob): readonly Buffer[] {

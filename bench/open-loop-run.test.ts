@@ -84,3 +84,25 @@ it("counts failures, and requests that nobody answered, as refused", () => {
   expect(run.inFlight()).toBe(2);
   expect(run.figures()).toMatchObject({ requests: 3, missed: 0, refused: 2, sendLagP99Ms: 2 });
 });
+
+it("tells when the last request failed, and how late the good ones were", () => {
+  const dueMs = dueTimesMs("constant", 100, 1, 0);
+  const figures = runAgainst({ serviceMs: 1, standsStill: [200, 400] }, { dueMs, maxInFlight: 5 });
+  expect(figures.missed).toBe(16);
+  expect(figures.lastFailedMs).toBe(400);
+  expect(figures.goodP99Ms).toBeGreaterThan(100);
+  expect(figures.goodP99Ms).toBeLessThanOrEqual(201);
+  expect(runAgainst({ serviceMs: 1 }, { dueMs }).lastFailedMs).toBe(-1);
+});
+
+it("counts an answer that comes too late as none, but for how late the good ones were", () => {
+  const dueMs = dueTimesMs("constant", 100, 1, 0);
+  const standing = { serviceMs: 1, standsStill: [200, 400] } as const;
+  const all = runAgainst(standing, { dueMs });
+  const inTime = runAgainst(standing, { dueMs, inTimeMs: 101 });
+  // Those due in the first tenth of a second of the pause, and two more, since those before are answered first.
+  expect([all.late, inTime.late]).toEqual([0, 12]);
+  expect(inTime.requestsPerSecond / all.requestsPerSecond).toBeCloseTo(0.88, 6);
+  expect([all.lastFailedMs, inTime.lastFailedMs]).toEqual([-1, 310]);
+  expect(inTime).toMatchObject({ requests: 100, missed: 0, refused: 0, goodP99Ms: all.goodP99Ms });
+});

@@ -14,6 +14,8 @@ export interface OpenLoopOptions {
   readonly dueMs: Float64Array;
   /** Requests under way at most. */
   readonly maxInFlight: number;
+  /** An answer later than this after its request was due is of no use to who asked; any is in time when it is left out. */
+  readonly inTimeMs?: number;
   /** Requests due before this, after the start, are sent and not counted. */
   readonly warmUpMs: number;
   readonly now: () => number;
@@ -29,12 +31,18 @@ export interface OpenLoopFigures {
   readonly missed: number;
   /** Of those, sent and answered by another status than 200, or not at all. */
   readonly refused: number;
-  /** Good answers a second, from the first due time to the last answer. */
+  /** Of those, well answered, but not in time. */
+  readonly late: number;
+  /** Good answers in time a second, from the first due time to the last answer. */
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly maxMs: number;
+  /** 99th percentile of the good answers alone, the late ones included; NaN where there were none. */
+  readonly goodP99Ms: number;
+  /** When the last one was due that was missed, refused or late, ms after the start; −1 where none was. */
+  readonly lastFailedMs: number;
   /** How late the generator itself sent, 99th percentile: a latency near it says more of the generator. */
   readonly sendLagP99Ms: number;
 }
@@ -50,7 +58,8 @@ export interface OpenLoopRun {
 }
 
 /** Starts the clock of a run. */
-export function startOpenLoop({ dueMs, maxInFlight, warmUpMs, now, send }: OpenLoopOptions): OpenLoopRun {
+export function startOpenLoop(options: OpenLoopOptions): OpenLoopRun {
+  const { dueMs, inTimeMs = Number.MAX_VALUE, maxInFlight, warmUpMs, now, send } = options;
   const startMs = now();
   const latenciesMs = new Float64Array(dueMs.length).fill(Number.POSITIVE_INFINITY);
   const lagsMs = new Float64Array(dueMs.length);
@@ -82,15 +91,20 @@ export function startOpenLoop({ dueMs, maxInFlight, warmUpMs, now, send }: OpenL
       const sorted = latenciesMs.slice(first).sort();
       const answered = sorted.indexOf(Number.POSITIVE_INFINITY);
       const good = answered === -1 ? sorted.length : answered;
+      const firstLate = sorted.findIndex((latencyMs) => latencyMs > inTimeMs);
+      const inTime = firstLate === -1 ? sorted.length : firstLate;
       return {
         requests: sorted.length,
         missed,
         refused: sorted.length - good - missed,
-        requestsPerSecond: good / ((lastMs - startMs - dueMs[first]!) / 1_000),
+        late: good - inTime,
+        requestsPerSecond: inTime / ((lastMs - startMs - dueMs[first]!) / 1_000),
         p50Ms: percentile(sorted, 0.5),
         p99Ms: percentile(sorted, 0.99),
         p999Ms: percentile(sorted, 0.999),
         maxMs: sorted.at(-1)!,
+        goodP99Ms: good === 0 ? Number.NaN : percentile(sorted.subarray(0, good), 0.99),
+        lastFailedMs: dueMs[latenciesMs.findLastIndex((latencyMs) => latencyMs > inTimeMs)] ?? -1,
         sendLagP99Ms: percentile(lagsMs.slice(first).sort(), 0.99),
       };
     },

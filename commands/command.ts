@@ -65,6 +65,7 @@ export async function withProject<T>(
   const registry = await loadFeatureRepository(config.projectDirectory);
   const store = await openOnlineStore(config.onlineStore, {
     ...config,
+    registry,
     redis: { minReplicas: config.minReplicas, now: () => performance.now() },
   });
   try {

@@ -131,14 +131,15 @@ function checkedSha256(given: string | undefined): string | undefined {
   throw new HeadgateError("USAGE", `--sha256 is "${given}"; it is 64 hexadecimal digits.`);
 }
 
-/** Writes down what could be made of the graph, for its author to complete. */
+/** Writes down what could be made of the graph, for its author to complete and to be taken the next time. */
 async function leaveSkeleton(thrown: unknown, path: string): Promise<never> {
   if (!(thrown instanceof ManifestNeeded)) throw thrown;
   const file = join(dirname(resolve(path)), MANIFEST_FILE);
   await writeFile(file, skeletonText(thrown.skeleton), { flag: "wx" });
+  const gaps = [...thrown.skeleton.unmatched, ""].join(" ");
   throw new HeadgateError(
-    "MANIFEST_INVALID",
-    `The graph alone does not say what goes where, so ${file} was begun for you. ${thrown.skeleton.unmatched.join(" ")} Complete it and run this again.`,
+    thrown.code,
+    `${thrown.sentence} So ${file} was begun for you. ${gaps}Complete it and run this again.`,
     thrown,
   );
 }

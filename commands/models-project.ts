@@ -38,6 +38,7 @@ export async function withDeploys<T>(
   try {
     const store = await openOnlineStore(config.onlineStore, {
       ...config,
+      registry,
       redis: { minReplicas: config.minReplicas, now: () => performance.now() },
     });
     try {

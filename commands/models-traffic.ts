@@ -13,6 +13,7 @@ import {
   readTrafficState,
   replaceTraffic,
   retire,
+  retireModel,
   rollback,
   shadow,
   type TrafficChange,
@@ -59,9 +60,22 @@ export function rollbackModel(context: CommandContext, model: string): Promise<n
   return change(context, model, rollback());
 }
 
-/** Deletes a version for good. */
-export function retireModel(context: CommandContext, model: string, version: string): Promise<number> {
+/** Deletes a version for good, or with --all the model. */
+export function retireVersion(
+  context: CommandContext,
+  model: string,
+  version: string | undefined,
+  { all }: Record<string, unknown>,
+): Promise<number> {
+  if ((version === undefined) !== (all === true)) {
+    throw new HeadgateError("USAGE", "Say which version to retire, or --all for the whole model; one of the two.");
+  }
   return withModels(context, async (tools) => {
+    if (version === undefined) {
+      await retireModel(tools, model);
+      answer(context, { model, retired: "all" }, `${model} is gone, with all of its versions.`);
+      return EXIT.done;
+    }
     await retire(tools, model, versionOf(version));
     answer(context, { model, retired: versionOf(version) }, `Version ${version} of ${model} is gone.`);
     return EXIT.done;

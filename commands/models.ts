@@ -22,7 +22,9 @@ export async function listModels(context: CommandContext): Promise<number> {
             const micros = model.ready.get(status.version)?.runMicros;
             const run = micros === undefined ? "-" : `${micros.toFixed(0)} µs`;
             const part = partOf(model, status.version);
-            return [model.name, String(status.version), part, status.state, run, status.reason ?? ""];
+            // Nobody has asked whether it loads.
+            const state = status.state === "UNKNOWN" ? "not loaded" : status.state;
+            return [model.name, String(status.version), part, state, run, status.reason ?? ""];
           }),
     );
     const headings = ["model", "version", "traffic", "state", "one run", ""];

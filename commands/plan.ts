@@ -4,16 +4,21 @@ import { execFileSync } from "node:child_process";
 import { applyRegistry, planRegistry } from "../features/applied-registry.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { RegistryChange } from "../features/registry-diff.ts";
+import { earlyKeyExpiry } from "../features/store/feast-definitions.ts";
 import { answer, type CommandContext, EXIT, withProject } from "./command.ts";
 
 /** Prints what apply would change. With `check`, a refused change fails: for a pull request's CI. */
 export function plan(context: CommandContext, options: { readonly check: boolean }): Promise<number> {
-  return withProject(context, async ({ registry, store }) => {
+  return withProject(context, async ({ config, registry, store }) => {
     const changes = await planRegistry(store.control, registry);
     const refused = changes.filter((change) => change.refused !== undefined);
     const text = changes.length === 0 ? "Nothing to apply." : changes.map(changeText).join("\n");
     answer(context, { fingerprint: registry.fingerprint, changes: changes as unknown as JsonValue }, text);
     if (refused.length > 0) context.stderr.write(`${refused.length} of the changes can't be applied.\n`);
+    const warning =
+      config.onlineStoreLayout === "feast" &&
+      earlyKeyExpiry(registry.views.values(), config.feastKeyTtlSeconds, config.expiryGrace);
+    if (warning) context.stderr.write(`warning: ${warning}\n`);
     return options.check && refused.length > 0 ? EXIT.failed : EXIT.done;
   });
 }

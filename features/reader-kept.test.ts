@@ -4,13 +4,15 @@ import { expect, test } from "vitest";
 import { applyRegistry, readAppliedRegistry, requireApplied } from "./applied-registry.ts";
 import { entity } from "./entity.ts";
 import { featureService } from "./feature-service.ts";
-import { STATUS_NAMES } from "./feature-status.ts";
+import { STATUS, STATUS_NAMES } from "./feature-status.ts";
 import { featureView } from "./feature-view.ts";
 import { float32, int64 } from "./field.ts";
+import { compileVectorKeeper } from "./kept-vector.ts";
 import { compileReadPlan } from "./read-plan.ts";
 import { createFeatureReader, type FeatureReader } from "./reader.ts";
 import { createRegistry } from "./registry.ts";
 import { openMemoryStore } from "./store/memory.ts";
+import { createTieredStore } from "./store/tiered.ts";
 import { StoredSchemas } from "./stored-schema.ts";
 import { createViewWriter, recordOrigin, SOURCE_RANK } from "./writer.ts";
 
@@ -20,8 +22,11 @@ const customer = entity("customer", { joinKeys: { customer_id: int64() } });
 const spend = featureView("spend", { entities: [customer], ttl: "2d", schema: { orders: int64(), amount: float32() } });
 const service = featureService("s", [spend]);
 
-test("a row that memory keeps is told anew at every read: it ages, it changes, and plans differ", async () => {
-  const store = openMemoryStore();
+test.each([
+  ["rows", () => openMemoryStore()],
+  ["entities", () => createTieredStore(openMemoryStore(), { maxBytes: 2 ** 20, now: () => 0 })],
+])("what memory keeps of %s is told anew at every read: it ages, it changes, and plans differ", async (_, open) => {
+  const store = open();
   const registry = createRegistry([customer, spend].map((definition) => ({ definition, file: "features/test.ts" })));
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW });
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [spend]).get("spend")!;
@@ -56,4 +61,28 @@ test("a row that memory keeps is told anew at every read: it ages, it changes, a
   await write([4, null], HOUR - 1);
   expect(await readAt(whole, NOW)).toEqual([4, null, "PRESENT", "NULL_VALUE"]);
   expect(await readAt(whole, NOW)).toEqual([4, null, "PRESENT", "NULL_VALUE"]);
+});
+
+test("a vector is kept beside the rows of one entity, in their place, and found again by the same plan alone", () => {
+  const plan = compileReadPlan(service);
+  const keeper = compileVectorKeeper(plan)!;
+  const views = [{ status: STATUS.PRESENT, eventTimestampUs: NOW * 1_000, tier: "memory" }];
+  const statuses = [STATUS.PRESENT, STATUS.NULL_VALUE];
+  const vector = { values: [3, null], statuses, views };
+  const entityOf = () => ({ tier: "memory", rows: [{ bytes: new Uint8Array(), decoded: "row" }], decoded: undefined });
+
+  const kept = entityOf();
+  expect(keeper.keep(kept, vector)).toMatchObject(vector);
+  expect(kept.rows[0]!.decoded).toBeUndefined();
+  expect(keeper.find(kept, NOW + 48 * HOUR)).toMatchObject(vector);
+  expect(keeper.find(kept, NOW + 48 * HOUR + 1)).toBeUndefined();
+  expect([keeper.has(kept), keeper.has(entityOf())]).toEqual([true, false]);
+  expect(compileVectorKeeper(compileReadPlan(service))!.has(kept)).toBe(false);
+
+  const stale = entityOf();
+  const aged = { ...vector, views: [{ ...views[0]!, status: STATUS.OUTSIDE_MAX_AGE }] };
+  expect(keeper.keep(stale, aged)).toBe(aged);
+  const { decoded: _, ...unkept } = entityOf();
+  expect(keeper.keep(unkept, vector)).toBe(vector);
+  expect([keeper.has(stale), keeper.has(unkept), unkept.rows[0]!.decoded]).toEqual([false, false, "row"]);
 });

@@ -10,6 +10,7 @@ import { channel } from "node:diagnostics_channel";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
 import type { FeatureVector, ViewRead } from "./feature-vector.ts";
 import type { FeatureValue } from "./field.ts";
+import { compileVectorKeeper, type VectorKeeper } from "./kept-vector.ts";
 import { runTransform } from "./on-demand-run.ts";
 import type { PlannedKey, PlannedView, ReadPlan } from "./read-plan.ts";
 import { placeContext } from "./request-context.ts";
@@ -58,9 +59,6 @@ interface Decoded {
   readonly eventTimestampUs: number;
   readonly schema: StoredSchema;
   readonly values: readonly FeatureValue[];
-  /** What the last plan that is this view alone made of it while it was fresh, and that plan. */
-  vector: FeatureVector | undefined;
-  plan: ReadPlan | undefined;
 }
 
 /** Where the wanted fields are in rows of a stored schema; null for an incompatible one. One map per view of the plan. */
@@ -68,6 +66,14 @@ type Projections = Map<StoredSchema, readonly number[] | null>;
 
 /** What a tombstone decodes to. */
 const DELETED = Symbol("deleted");
+
+/** What rows are read with. */
+interface RowReading {
+  readonly plan: ReadPlan;
+  readonly schemas: StoredSchemas;
+  readonly projections: readonly Projections[];
+  readonly keeper: VectorKeeper | undefined;
+}
 
 /** Opens a reader of a plan on a store, with `fenced` to fall back to where the store has memory before it. */
 export function createFeatureReader(
@@ -77,6 +83,7 @@ export function createFeatureReader(
   fenced?: FencedRows,
 ): FeatureReader {
   const projections: Projections[] = Array.from({ length: plan.viewCount }, () => new Map());
+  const reading: RowReading = { plan, schemas, projections, keeper: compileVectorKeeper(plan) };
 
   function vectorsOf(
     found: readonly EntityRows[],
@@ -84,9 +91,9 @@ export function createFeatureReader(
     context: readonly FeatureValue[],
     nowMs: number,
   ) {
-    const unknown = unknownSchemas(found, schemas);
-    if (unknown === undefined) return assemble(plan, schemas, projections, found, entityCount, context, nowMs);
-    return schemas.fetch(unknown).then(() => assemble(plan, schemas, projections, found, entityCount, context, nowMs));
+    const unknown = unknownSchemas(found, reading);
+    if (unknown === undefined) return assemble(reading, found, entityCount, context, nowMs);
+    return schemas.fetch(unknown).then(() => assemble(reading, found, entityCount, context, nowMs));
   }
 
   return Object.freeze({
@@ -99,8 +106,8 @@ export function createFeatureReader(
     },
     readStale(entities: readonly EntityKeys[], context: readonly FeatureValue[], nowMs: number, maxStaleMs: number) {
       const found = fenced?.readFenced(requestsOf(plan.keys, entities), maxStaleMs) ?? [undefined];
-      if (!isWhole(found) || unknownSchemas(found, schemas) !== undefined) return undefined;
-      return assemble(plan, schemas, projections, found, entities.length, context, nowMs);
+      if (!isWhole(found) || unknownSchemas(found, reading) !== undefined) return undefined;
+      return assemble(reading, found, entities.length, context, nowMs);
     },
   });
 }
@@ -121,10 +128,11 @@ function requestsOf(keys: readonly PlannedKey[], entities: readonly EntityKeys[]
 }
 
 /** Ids of schemas that have to be fetched before the rows can be read; almost always none. */
-function unknownSchemas(found: readonly EntityRows[], schemas: StoredSchemas): Set<number> | undefined {
+function unknownSchemas(found: readonly EntityRows[], { keeper, schemas }: RowReading): Set<number> | undefined {
   let unknown: Set<number> | undefined;
-  for (const { rows } of found) {
-    for (const row of rows) {
+  for (const entity of found) {
+    if (keeper?.has(entity)) continue;
+    for (const row of entity.rows) {
       if (row === undefined || row.decoded !== undefined || isTombstone(row.bytes)) continue;
       const id = readSchemaId(row.bytes);
       if (schemas.get(id) !== undefined) continue;
@@ -136,62 +144,46 @@ function unknownSchemas(found: readonly EntityRows[], schemas: StoredSchemas): S
 }
 
 function assemble(
-  plan: ReadPlan,
-  schemas: StoredSchemas,
-  projections: readonly Projections[],
+  reading: RowReading,
   found: readonly EntityRows[],
   entityCount: number,
   context: readonly FeatureValue[],
   nowMs: number,
 ): FeatureVector[] {
+  const { keeper, plan } = reading;
   const vectors: FeatureVector[] = new Array(entityCount);
-  const onlyView = onlyViewOf(plan);
-  let next = 0;
+  const keyCount = plan.keys.length;
   for (let e = 0; e < entityCount; e++) {
-    const kept = onlyView === undefined ? undefined : keptVector(plan, onlyView, found[next]!, nowMs);
-    if (kept !== undefined) {
-      vectors[e] = kept;
-      next++;
-      continue;
-    }
-    const vector: FeatureVector = {
-      values: new Array<FeatureValue>(plan.slotCount).fill(null),
-      statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.NOT_FOUND),
-      views: new Array<ViewRead>(plan.viewCount),
-    };
-    for (const { views } of plan.keys) {
-      const { tier, rows } = found[next++]!;
-      for (let v = 0; v < views.length; v++) {
-        const view = views[v]!;
-        vector.views[view.index] = placeRow(vector, view, rows[v], tier, schemas, projections[view.index]!, nowMs);
-      }
-    }
-    placeContext(vector, plan, context);
-    for (const transform of plan.transforms) runTransform(vector, transform);
-    vectors[e] = vector;
-    if (onlyView !== undefined && vector.views[0]!.status === STATUS.PRESENT) {
-      keepVector(plan, found[next - 1]!.rows[0]!, vector);
-    }
+    const first = e * keyCount;
+    vectors[e] = keeper?.find(found[first]!, nowMs) ?? vectorOf(reading, found, first, context, nowMs);
   }
   return vectors;
 }
 
-/** The view of a plan that reads nothing else and computes nothing: a fresh row of it always makes the same vector. */
-function onlyViewOf({ keys, requestFields, transforms, viewCount }: ReadPlan): PlannedView | undefined {
-  return viewCount === 1 && requestFields.length === 0 && transforms.length === 0 ? keys[0]!.views[0] : undefined;
-}
-
-function keptVector(plan: ReadPlan, { maxAgeUs }: PlannedView, { rows, tier }: EntityRows, nowMs: number) {
-  const decoded = rows[0]?.decoded as Decoded | typeof DELETED | undefined;
-  if (decoded === undefined || decoded === DELETED || decoded.plan !== plan) return undefined;
-  if (nowMs * 1_000 - decoded.eventTimestampUs > maxAgeUs) return undefined;
-  return decoded.vector!.views[0]!.tier === tier ? decoded.vector : undefined;
-}
-
-function keepVector(plan: ReadPlan, row: StoredRow, vector: FeatureVector): void {
-  const decoded = row.decoded as Decoded;
-  decoded.vector = vector;
-  decoded.plan = plan;
+/** The vector of the entity whose rows are found from `first` on. */
+function vectorOf(
+  { keeper, plan, projections, schemas }: RowReading,
+  found: readonly EntityRows[],
+  first: number,
+  context: readonly FeatureValue[],
+  nowMs: number,
+): FeatureVector {
+  const vector: FeatureVector = {
+    values: new Array<FeatureValue>(plan.slotCount).fill(null),
+    statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.NOT_FOUND),
+    views: new Array<ViewRead>(plan.viewCount),
+  };
+  for (let k = 0; k < plan.keys.length; k++) {
+    const { views } = plan.keys[k]!;
+    const { tier, rows } = found[first + k]!;
+    for (let v = 0; v < views.length; v++) {
+      const view = views[v]!;
+      vector.views[view.index] = placeRow(vector, view, rows[v], tier, schemas, projections[view.index]!, nowMs);
+    }
+  }
+  placeContext(vector, plan, context);
+  for (const transform of plan.transforms) runTransform(vector, transform);
+  return keeper === undefined ? vector : keeper.keep(found[first]!, vector);
 }
 
 /** Puts one row's values into their slots and tells what the row was worth. */
@@ -236,8 +228,6 @@ function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DEL
     eventTimestampUs: readEventTimestampUs(bytes),
     schema,
     values: schema.decode(bytes),
-    vector: undefined,
-    plan: undefined,
   };
 }
 

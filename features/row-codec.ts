@@ -46,18 +46,26 @@ const unpackr = new Unpackr({ useRecords: false, int64AsType: "auto", copyBuffer
 
 /** Compiles the encoder of a schema's fields. */
 export function compileEncodeRow(types: readonly FieldType[]): EncodeRow {
-  const floats = indexesOf(types, isFloat);
-  const wideFloats = floats.filter((i) => types[i]!.kind === "float64");
+  const encodeValues = compileEncodeValues(types);
   const head = new Uint8Array(ROW_ORDER_MAX_BYTES + HEADER_MAX_BYTES);
   return (order, header, values) => {
     let end = writeRowOrder(head, 0, order);
     end = writeHeader(head, end, header, order.eventTimestampUs);
-    const packr = wideFloats.some((i) => losesBits(values[i]!)) ? doubles : singles;
-    const body = packr.pack(floats.length === 0 ? values : withMarkedZeros(values, floats));
+    const body = encodeValues(values);
     const row = new Uint8Array(end + body.length);
     row.set(head.subarray(0, end), 0);
     row.set(body, end);
     return row;
+  };
+}
+
+/** Compiles the encoder of what follows a row's header: its values, canonical and in field order. */
+export function compileEncodeValues(types: readonly FieldType[]): (values: readonly FeatureValue[]) => Uint8Array {
+  const floats = indexesOf(types, isFloat);
+  const wideFloats = floats.filter((i) => types[i]!.kind === "float64");
+  return (values) => {
+    const packr = wideFloats.some((i) => losesBits(values[i]!)) ? doubles : singles;
+    return packr.pack(floats.length === 0 ? values : withMarkedZeros(values, floats));
   };
 }
 

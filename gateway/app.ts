@@ -12,28 +12,32 @@ import type { ServedModel } from "../models/lifecycle.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
 import { requireAdmin, requireAdminToken } from "./authorization.ts";
 import type { CanaryWatch } from "./canary-watch.ts";
+import { type AnswerCall, answerByFetch } from "./direct-route.ts";
 import { type DocsAssets, docsPage } from "./docs-page.ts";
 import { problemAnswer } from "./error-response.ts";
+import type { FeastRoutes } from "./feast-http/feast-routes.ts";
 import { checkReadiness, type HealthOptions } from "./health.ts";
 import { toResponse } from "./http-answer.ts";
 import type { JoinedModel } from "./joined-model.ts";
-import { describeComparison } from "./model-comparison.ts";
+import { type ComparisonOptions, describeComparison } from "./model-comparison.ts";
 import { describeModel, servedEtag } from "./model-control.ts";
 import type { ModelDeploys } from "./model-deploy.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Predict, requestIdOf } from "./predict.ts";
 import { parseBody } from "./predict-request.ts";
-import { predictByFetch } from "./predict-route.ts";
 import { readJsonText } from "./request-body.ts";
 import type { WriteRows } from "./row-write.ts";
 
 /** What the routes need. */
-export interface AppOptions extends HealthOptions {
+export interface AppOptions extends HealthOptions, Pick<ComparisonOptions, "comparedElsewhere"> {
   readonly join: (model: LoadedModel) => JoinedModel;
   readonly canaries: CanaryWatch;
   readonly predict: Predict;
   readonly writeRows: WriteRows;
   readonly deploys: ModelDeploys;
+  readonly feast: FeastRoutes;
+  /** Everything below /v2. */
+  readonly inference: AnswerCall;
   readonly maxBodyBytes: number;
   readonly adminToken: string;
   /** Epoch ms. */
@@ -48,41 +52,74 @@ export interface AppOptions extends HealthOptions {
   readonly metricsText: () => Promise<string>;
 }
 
+/** "METHOD /path" → what answers it. */
+type Routes = Readonly<Record<string, (c: Context) => Response | Promise<Response>>>;
+
 /** The gateway as a fetch handler. */
 export function createApp(options: AppOptions): Hono {
-  const { adminToken, docsAssets, materialized, models, now, registry, schemas, store } = options;
   const app = new Hono();
-  const admin = (c: Context, why: string) => requireAdmin(adminToken, c.req.header("authorization"), why);
-  const describe = (served: ServedModel) => describeModel(served, options.canaries.endedBecause(served));
-  const routes: Readonly<Record<string, (c: Context) => Response | Promise<Response>>> = {
-    "POST /predict": predictByFetch(options.predict, options.maxBodyBytes),
+  const routes: Routes = {
+    "POST /predict": answerByFetch(options.predict, options.maxBodyBytes),
+    ...featureRoutes(options),
+    ...modelRoutes(options),
+    ...feastRoutes(options),
+    ...operatingRoutes(options),
+  };
+  for (const [route, handler] of Object.entries(routes)) {
+    const [method, path] = route.split(" ") as [string, string];
+    app.on(method, path, handler);
+  }
+  app.all("/v2/*", answerByFetch(options.inference, options.maxBodyBytes));
+  // 405 is told here and not by routes of its own: a second handler for a path would put every prediction through
+  // Hono's middleware chain.
+  app.notFound((c) => notFound(c, routes));
+  app.onError((thrown, c) => problem(c, thrown));
+  return app;
+}
 
+/** What the views hold, and rows that are written. */
+function featureRoutes(options: AppOptions): Routes {
+  const { adminToken, materialized, maxBodyBytes, now, registry, schemas, store } = options;
+  const authorization = (c: Context) => c.req.header("authorization");
+  return {
     "GET /features": async () => json(describeFeatures(registry, await materialized())),
     "GET /features/:view": async (c) => {
-      admin(c, "The feature-debug view shows people's data");
+      requireAdmin(adminToken, authorization(c), "The feature-debug view shows people's data");
       const view = findView(registry, c.req.param("view")!);
       const row = await inspectRow(store, schemas, view, entityOfQuery(view, queryOf(c)), now());
       return json(row as unknown as JsonValue);
     },
-
     "POST /features/:view/rows": async (c) => {
-      requireAdminToken(adminToken, c.req.header("authorization"), "POST /features/{view}/rows");
-      const body = parseBody(await readJsonText(c.req, options.maxBodyBytes));
+      requireAdminToken(adminToken, authorization(c), "POST /features/{view}/rows");
+      const body = parseBody(await readJsonText(c.req, maxBodyBytes));
       return json(await options.writeRows(c.req.param("view")!, body));
     },
+  };
+}
 
+/** The models: what serves, what is deployed, how versions compare. */
+function modelRoutes(options: AppOptions): Routes {
+  const { canaries, deploys, models } = options;
+  const describe = (served: ServedModel) => describeModel(served, canaries.endedBecause(served));
+  return {
     "GET /models": () => json({ models: models.list().map(describe) }),
     "GET /models/:name": (c) => {
       const served = findModel(models, c.req.param("name")!);
       return json(describe(served), 200, { etag: servedEtag(served) });
     },
-    "POST /models/:name/versions": options.deploys.postVersion,
-    "GET /models/:name/versions/:version": options.deploys.getVersion,
-    "DELETE /models/:name/versions/:version": options.deploys.deleteVersion,
-    "PUT /models/:name/traffic": options.deploys.putTraffic,
-    "GET /models/:name/comparison": (c) =>
-      json(describeComparison(findModel(models, c.req.param("name")!), options.join, options.canaries)),
+    "POST /models/:name/versions": deploys.postVersion,
+    "GET /models/:name/versions/:version": deploys.getVersion,
+    "DELETE /models/:name/versions/:version": deploys.deleteVersion,
+    "DELETE /models/:name": deploys.deleteModel,
+    "PUT /models/:name/traffic": deploys.putTraffic,
+    "GET /models/:name/comparison": async (c) =>
+      json(await describeComparison(findModel(models, c.req.param("name")!), options)),
+  };
+}
 
+/** For who runs the gateway, and for who reads about it. */
+function operatingRoutes(options: AppOptions): Routes {
+  return {
     "GET /livez": () => json({ status: "live" }),
     "GET /readyz": async () => {
       const { ready, body } = await checkReadiness(options);
@@ -92,31 +129,25 @@ export function createApp(options: AppOptions): Hono {
       new Response(await options.metricsText(), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       }),
-
     "GET /openapi.json": () => json(openApiDocument(options.version)),
     "GET /docs": () => docsPage(),
-    "GET /docs/:asset": (c) => docsAssets(c.req.param("asset")!),
+    "GET /docs/:asset": (c) => options.docsAssets(c.req.param("asset")!),
   };
+}
 
-  for (const [route, handler] of Object.entries(routes)) {
-    const [method, path] = route.split(" ") as [string, string];
-    app.on(method, path, handler);
-  }
-  // 405 is told here and not by routes of its own: a second handler for a path would put every prediction through
-  // Hono's middleware chain.
-  app.notFound((c) => {
-    const methods = Object.keys(routes).flatMap((route) => {
-      const [method, pattern] = route.split(" ") as [string, string];
-      return isOfRoute(c.req.path, pattern) ? [method] : [];
-    });
-    if (methods.length > 0) return methodNotAllowed(c, methods);
-    return problem(
-      c,
-      new HeadgateError("ROUTE_NOT_FOUND", `There is no ${excerpt(c.req.path)}; see /docs for what there is.`),
-    );
-  });
-  app.onError((thrown, c) => problem(c, thrown));
-  return app;
+/** What Feast's client calls. */
+function feastRoutes(options: AppOptions): Routes {
+  const { feast, maxBodyBytes } = options;
+  const isAsync = (c: Context) => c.req.query("async") === "true";
+  return {
+    "POST /get-online-features": answerByFetch(feast.onlineFeatures, maxBodyBytes),
+    "POST /write-to-online-store": answerByFetch(feast.write, maxBodyBytes),
+    "POST /push": answerByFetch(feast.push, maxBodyBytes),
+    "POST /materialize": (c) => answerByFetch((call) => feast.materialize(call, isAsync(c)), maxBodyBytes)(c),
+    "POST /materialize-incremental": (c) =>
+      answerByFetch((call) => feast.materializeIncremental(call, isAsync(c)), maxBodyBytes)(c),
+    "GET /health": async () => new Response(null, { status: (await checkReadiness(options)).ready ? 200 : 503 }),
+  };
 }
 
 /** The query's parameters. Throws ENTITY_KEY_INVALID for one that is there twice: neither is to be preferred. */
@@ -125,6 +156,18 @@ function queryOf(c: Context): Readonly<Record<string, string>> {
   const query = Object.fromEntries(parameters);
   if (Object.keys(query).length === parameters.length) return query;
   throw new HeadgateError("ENTITY_KEY_INVALID", "A join key is there twice; send each once.");
+}
+
+function notFound(c: Context, routes: Routes): Response {
+  const methods = Object.keys(routes).flatMap((route) => {
+    const [method, pattern] = route.split(" ") as [string, string];
+    return isOfRoute(c.req.path, pattern) ? [method] : [];
+  });
+  if (methods.length > 0) return methodNotAllowed(c, methods);
+  return problem(
+    c,
+    new HeadgateError("ROUTE_NOT_FOUND", `There is no ${excerpt(c.req.path)}; see /docs for what there is.`),
+  );
 }
 
 /** The same number of parts, each the same or a parameter. */

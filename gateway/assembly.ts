@@ -16,15 +16,32 @@ import { inspectElsewhere } from "../models/deploy-graph.ts";
 import type { Models } from "../models/lifecycle.ts";
 import { loadModel } from "../models/loaded-model.ts";
 import type { ModelRepository } from "../models/repository.ts";
+import { type AdmissionOptions, admitting, expectedOfModels, publishRefusal } from "./admission.ts";
 import { createApp } from "./app.ts";
 import { CanaryWatch } from "./canary-watch.ts";
 import { createDeployTools } from "./deploy-tools.ts";
+import { type AnswerCall, answerAtOnce } from "./direct-route.ts";
 import { openDocsAssets } from "./docs-page.ts";
+import { problemAnswer } from "./error-response.ts";
+import { publishFeastCall } from "./feast-http/feast-call.ts";
+import { feastProblem } from "./feast-http/feast-error.ts";
+import { commandRunner } from "./feast-http/feast-materialize.ts";
+import { createFeastRoutes } from "./feast-http/feast-routes.ts";
+import { parsePushSources } from "./feast-http/push-sources.ts";
+import { checkReadiness } from "./health.ts";
+import { inferProblem } from "./inference-protocol/infer-problem.ts";
+import { createInferenceProtocol } from "./inference-protocol/routes.ts";
 import { createModelJoin } from "./joined-model.ts";
-import { type ComparedVersion, compareVersions } from "./model-comparison.ts";
+import type { LoopLag } from "./loop-lag.ts";
+import {
+  type ComparedVersion,
+  type ComparisonOptions,
+  compareHere,
+  compareVersions,
+  type WorkerComparison,
+} from "./model-comparison.ts";
 import { createModelDeploys } from "./model-deploy.ts";
-import { createPredict } from "./predict.ts";
-import { predictAtOnce } from "./predict-route.ts";
+import { createPredict, type Predict } from "./predict.ts";
 import { receiveWithin } from "./receive-timeout.ts";
 import { createRowWrite } from "./row-write.ts";
 import { createShadows } from "./shadow.ts";
@@ -41,6 +58,9 @@ export interface AssemblySettings {
   readonly maxFuture: number;
   readonly expiryGrace: number;
   readonly readyParity: number;
+  readonly feastStatuses: "exact" | "present";
+  readonly feastReads: "token" | "open";
+  readonly feastPushSources: string;
 }
 
 /** What was opened. */
@@ -54,7 +74,13 @@ export interface AssemblyParts {
   readonly materialized: () => Promise<MaterializedViews>;
   readonly parity: () => Promise<ParityVerdicts>;
   readonly metricsText: () => Promise<string>;
+  /** What the gateway's other workers know of a model's versions; undefined where this process is alone. */
+  readonly comparedElsewhere: ComparisonOptions["comparedElsewhere"];
+  /** How far this process' event loop is behind. */
+  readonly lag: Pick<LoopLag, "waitedMs">;
   readonly isDraining: () => boolean;
+  /** The command line of this project, which loads are started with: a program and its first words. */
+  readonly command: readonly string[];
   /** The package's. */
   readonly version: string;
   /** Epoch ms. */
@@ -68,6 +94,8 @@ export interface Assembly {
   readonly listener: RequestListener;
   /** Every model's loaded versions beside each other, for the metrics. */
   readonly compared: () => readonly { readonly model: string; readonly versions: readonly ComparedVersion[] }[];
+  /** What this process knows of a model's versions, for the gateway's other workers. */
+  readonly comparedHere: (model: string) => WorkerComparison | undefined;
   /** Gives up the deploys that are under way. */
   close(): void;
 }
@@ -80,6 +108,7 @@ export function assemble(parts: AssemblyParts): Assembly {
   const { applied, clock, models, now, registry, repository, serving, settings } = parts;
   const { store, memory } = serving;
   const { adminToken, deadline: deadlineMs, maxBodyBytes, maxEntities, maxModelBytes } = settings;
+  const { maxFuture: maxFutureMs, expiryGrace: expiryGraceMs, readyParity: readyParityMs } = settings;
   const schemas = new StoredSchemas(store.control);
   const join = createModelJoin(store, schemas, registry, memory);
   // Plans are compiled here, so that no first request pays for it.
@@ -88,12 +117,26 @@ export function assemble(parts: AssemblyParts): Assembly {
   const wait = (ms: number) => new Promise<void>((waited) => setTimeout(waited, ms).unref());
   const canaries = new CanaryWatch({ repository, models, join, wait });
   const shadows = createShadows({ join, clock });
-  const predict = createPredict({
-    ...{ models, join, canaries, shadows, adminToken, maxEntities, deadlineMs, now, clock },
-  });
-  const [maxFutureMs, expiryGraceMs] = [settings.maxFuture, settings.expiryGrace];
+  const { comparedElsewhere, isDraining, parity, version } = parts;
+  const health = { ...{ store, memory, models, registry, applied, isDraining, parity, now }, readyParityMs };
+  const answering = { models, join, canaries, shadows, adminToken, maxEntities, deadlineMs, now, clock };
+  const isReady = async () => (await checkReadiness(health)).ready;
   const writeRows = createRowWrite({ store, registry, applied, maxEntities, maxFutureMs, expiryGraceMs, now });
   const ending = new AbortController();
+  const feastRoutes = createFeastRoutes({
+    ...{ store, schemas, registry, writeRows, adminToken, maxEntities, deadlineMs, now, clock },
+    host: settings.host,
+    presentOnly: settings.feastStatuses === "present",
+    readsOpen: settings.feastReads === "open",
+    viewsOfPushSource: parsePushSources(settings.feastPushSources, registry),
+    run: commandRunner(parts.command, ending.signal),
+  });
+  const { predict, inference, onlineFeatures } = admitted(parts, {
+    predict: createPredict(answering),
+    inference: createInferenceProtocol({ ...answering, maxBodyBytes, version, isReady }),
+    onlineFeatures: feastRoutes.onlineFeatures,
+  });
+  const feast = { ...feastRoutes, onlineFeatures };
   const tools = createDeployTools({
     signal: ending.signal,
     ...{ repository, registry, store, schemas, fenced: memory, now, clock },
@@ -104,22 +147,43 @@ export function assemble(parts: AssemblyParts): Assembly {
     isReady: (model, version) => models.get(model)?.ready.has(version) === true,
   });
   const app = createApp({
-    ...{ store, schemas, registry, applied, models, join, canaries, predict, writeRows, memory },
-    ...{ adminToken, maxBodyBytes, now },
+    ...{ ...health, schemas, join, canaries, predict, inference, writeRows, feast, adminToken, maxBodyBytes, version },
     deploys: createModelDeploys({ tools, models, adminToken, maxModelBytes, maxBodyBytes }),
     materialized: parts.materialized,
-    parity: parts.parity,
-    readyParityMs: settings.readyParity,
-    isDraining: parts.isDraining,
     docsAssets: openDocsAssets(),
-    version: parts.version,
     metricsText: parts.metricsText,
+    comparedElsewhere,
   });
+  const direct = { "/predict": predict, "/get-online-features": onlineFeatures, "/v2/models/*": inference };
   const hono = getRequestListener(app.fetch, { hostname: settings.host });
   return Object.freeze({
-    listener: predictAtOnce(predict, maxBodyBytes, receiveWithin(BODY_TIMEOUT_MS, hono)),
+    listener: answerAtOnce(direct, maxBodyBytes, receiveWithin(BODY_TIMEOUT_MS, hono)),
+    comparedHere: (name: string) => {
+      const served = models.get(name);
+      return served && compareHere(served, { join, canaries });
+    },
     compared: () => models.list().map((served) => ({ model: served.name, versions: compareVersions(served, join) })),
     close: () =>
       ending.abort(new HeadgateError("OVERLOADED", "This gateway is ending; deploy to another one, or again later.")),
   });
+}
+
+/** The routes that are asked thousands of times a second. */
+interface BusyRoutes {
+  readonly predict: Predict;
+  readonly inference: AnswerCall;
+  readonly onlineFeatures: AnswerCall;
+}
+
+/** The same, each refusing in its own form what is expected to come too late; of the protocol's routes only infer. */
+function admitted({ clock, lag, models, settings }: AssemblyParts, routes: BusyRoutes): BusyRoutes {
+  const ofLoop = { deadlineMs: settings.deadline, clock, expectedMs: (nowMs: number) => lag.waitedMs(nowMs) };
+  const ofModels = { ...ofLoop, expectedMs: expectedOfModels(models, lag), publish: publishRefusal };
+  const publishCall: AdmissionOptions["publish"] = ({ code }) => publishFeastCall("get-online-features", code, 0);
+  const infer = admitting(routes.inference, { ...ofModels, problem: inferProblem });
+  return {
+    predict: admitting(routes.predict, { ...ofModels, problem: problemAnswer }),
+    inference: (call) => (call.path.endsWith("/infer") ? infer(call) : routes.inference(call)),
+    onlineFeatures: admitting(routes.onlineFeatures, { ...ofLoop, problem: feastProblem, publish: publishCall }),
+  };
 }

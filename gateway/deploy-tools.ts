@@ -8,7 +8,7 @@ import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
 import { appliedDefinition } from "../features/view-definition.ts";
-import type { DeployTools } from "../models/deploy.ts";
+import type { CandidateToLoad, DeployTools } from "../models/deploy.ts";
 import type { InspectModel } from "../models/deploy-graph.ts";
 import type { TrafficTools } from "../models/deploy-traffic.ts";
 import type { LoadedModel, VersionToLoad } from "../models/loaded-model.ts";
@@ -47,7 +47,7 @@ export function createDeployTools(options: DeployToolsOptions): DeployTools & Tr
     repository,
     registry,
     inspect,
-    load: (version: Parameters<DeployTools["load"]>[0]) => load({ ...version, columnsOf, now: clock, signal }),
+    load: (version: CandidateToLoad) => load({ signal, ...version, columnsOf, now: clock }),
     dryRun: createDryRun(options),
     parityVerdicts: async (views: readonly string[]) => {
       const applied = await readAppliedRegistry(store.control);

@@ -47,16 +47,13 @@ const planOf = (service: string) => compileReadPlan(registry.services.get(servic
 let store: OnlineStore;
 let dryRun: DryRun;
 let clockMs: number;
-let ending: AbortController;
 
 beforeEach(async () => {
   store = openMemoryStore();
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
   clockMs = 0;
   const schemas = new StoredSchemas(store.control);
-  ending = new AbortController();
-  const { signal } = ending;
-  dryRun = createDryRun({ store, schemas, registry, signal, now: () => NOW_MS, clock: () => clockMs });
+  dryRun = createDryRun({ store, schemas, registry, now: () => NOW_MS, clock: () => clockMs });
 });
 
 async function write(view: FeatureView, rows: readonly (readonly [readonly (number | string)[], number | null])[]) {
@@ -194,11 +191,12 @@ test("a slow model is run over as many entities as there is time for", async () 
 
 test("no further run is begun once nobody waits", async () => {
   await write(orders, customers(9));
+  const ending = new AbortController();
   const model = modelOf("of_customers", (_, rows) => {
     if (rows === 1) ending.abort(new Error("it ends"));
     return 1;
   });
-  await expect(dryRun(model)).rejects.toThrow("it ends");
+  await expect(dryRun(model, ending.signal)).rejects.toThrow("it ends");
   expect(model.asked).toEqual([9, 1]);
 });
 

@@ -38,12 +38,10 @@ export interface DryRunOptions {
   readonly now: () => number;
   /** Monotonic ms. */
   readonly clock: () => number;
-  /** Aborted: no further run is begun. */
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs a loaded model over stored entities; gives what was found. Rejects with DRY_RUN_FAILED or STORE_UNREACHABLE. */
-export type DryRun = (model: LoadedModel) => Promise<string>;
+/** Runs a loaded model over stored entities, until it is aborted; gives what was found. Rejects with DRY_RUN_FAILED or STORE_UNREACHABLE. */
+export type DryRun = (model: LoadedModel, signal?: AbortSignal) => Promise<string>;
 
 /** An entity and what the model is fed for it. */
 interface FedEntity {
@@ -54,7 +52,7 @@ interface FedEntity {
 /** Makes it. */
 export function createDryRun(options: DryRunOptions): DryRun {
   const { fenced, now, registry, schemas, store } = options;
-  return async (model) => {
+  return async (model, signal) => {
     const { manifest } = model;
     const plan = compileReadPlan(registry.services.get(manifest.service)!, manifest.maxAgeMs);
     if (plan.requestFields.length > 0) {
@@ -74,7 +72,7 @@ export function createDryRun(options: DryRunOptions): DryRun {
     if (fed.length === 0) {
       return `all ${entities.length} entities that were looked at lack features, which the missing policy "${manifest.missing}" rejects`;
     }
-    const { compared, runMs } = await compareRuns(model, fed, options);
+    const { compared, runMs } = await compareRuns(model, fed, options.clock, signal);
     checkBudget(model, runMs);
     const alone = compared === fed.length ? "one by one" : `${compared} of them alone (there was no time for more)`;
     return `${fed.length} of ${entities.length} entities of the online store answered, ${alone} and together; one run takes ${runMs.toFixed(2)} ms`;
@@ -111,7 +109,8 @@ const isTransformFailure = (thrown: unknown): boolean =>
 async function compareRuns(
   model: LoadedModel,
   fed: readonly FedEntity[],
-  { clock, signal }: Pick<DryRunOptions, "clock" | "signal">,
+  clock: () => number,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly compared: number; readonly runMs: number }> {
   const together = await predict(
     model,

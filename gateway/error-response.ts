@@ -4,7 +4,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { ERRORS, HeadgateError } from "../errors.ts";
+import { ERRORS, type ErrorCode, HeadgateError } from "../errors.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 
 /** Published for every failure that errors.ts did not foresee: `{ requestId, cause }`. */
@@ -16,7 +16,7 @@ const RETRY_AFTER_SECONDS = "1";
 /** The answer to whatever was thrown. */
 export function problemAnswer(thrown: unknown, requestId: string): HttpAnswer {
   const error = asHeadgateError(thrown, requestId);
-  const { status, sentence, retriable } = ERRORS[error.code];
+  const { status, sentence } = ERRORS[error.code];
   const body = {
     type: `urn:headgate:error:${error.code}`,
     title: sentence,
@@ -25,13 +25,19 @@ export function problemAnswer(thrown: unknown, requestId: string): HttpAnswer {
     code: error.code,
     request_id: requestId,
   };
-  const headers = ["content-type", "application/problem+json", "x-request-id", requestId];
-  if (status === 401) headers.push("www-authenticate", "Bearer");
-  if (retriable && (status === 503 || status === 429)) headers.push("retry-after", RETRY_AFTER_SECONDS);
+  const headers = ["content-type", "application/problem+json", "x-request-id", requestId, ...retryHeaders(error.code)];
   return { status, headers, body: JSON.stringify(body) };
 }
 
-function asHeadgateError(thrown: unknown, requestId: string): HeadgateError {
+/** Headers that tell a client how to try again: with a token, or later. Name, value, name, value. */
+export function retryHeaders(code: ErrorCode): readonly string[] {
+  const { status, retriable } = ERRORS[code];
+  if (status === 401) return ["www-authenticate", "Bearer"];
+  return retriable && (status === 503 || status === 429) ? ["retry-after", RETRY_AFTER_SECONDS] : [];
+}
+
+/** What is told of whatever was thrown. */
+export function asHeadgateError(thrown: unknown, requestId: string): HeadgateError {
   if (thrown instanceof HeadgateError) return thrown;
   if (unexpected.hasSubscribers) unexpected.publish({ requestId, cause: thrown });
   return new HeadgateError(

@@ -5,24 +5,34 @@
 
 import type { ServerResponse } from "node:http";
 
-/** An HTTP answer in full. */
-export interface HttpAnswer {
+/** An HTTP answer in full; what is not text is bytes. */
+export interface HttpAnswer<Body extends string | Uint8Array = string> {
   readonly status: number;
   /** Name, value, name, value …; names in lower case, each once, content-length left out. */
   readonly headers: readonly string[];
-  readonly body: string;
+  readonly body: Body;
 }
 
 /** The answer as Hono takes it. */
-export function toResponse({ status, headers, body }: HttpAnswer): Response {
+export function toResponse({ status, headers, body }: HttpAnswer<string | Uint8Array>): Response {
   const record: Record<string, string> = {};
   for (let i = 0; i < headers.length; i += 2) record[headers[i]!] = headers[i + 1]!;
-  return new Response(body, { status, headers: record });
+  return new Response(body as string | Uint8Array<ArrayBuffer>, { status, headers: record });
 }
 
 /** Sends the answer. Nothing happens when the client is gone. */
-export function sendAnswer(response: ServerResponse, { status, headers, body }: HttpAnswer): void {
+export function sendAnswer(response: ServerResponse, answer: HttpAnswer<string | Uint8Array>): void {
+  const { status, headers, body } = answer;
   // Told here, or Node would send the body in chunks.
   response.writeHead(status, [...headers, "content-length", String(Buffer.byteLength(body))]);
-  response.end(body);
+  if (typeof body === "string") response.end(body);
+  // A text goes out with the head in one write, where bytes take a second one, at a seventh of the request's time.
+  else if (body.length <= TEXT_BYTES_MAX) response.end(textOf(body), "latin1");
+  else response.end(body);
 }
+
+/** Bytes that are sent as a text, each a character: copying more costs what it saves. */
+const TEXT_BYTES_MAX = 16_384;
+
+const textOf = ({ buffer, byteLength, byteOffset }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString("latin1");

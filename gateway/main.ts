@@ -3,7 +3,7 @@
  * everything it has accepted. Everything that can be wrong is found before the port is opened.
  */
 
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
@@ -18,11 +18,16 @@ import { openServingStore, type ServingStore } from "../features/store/serving-s
 import { type Models, openModels } from "../models/lifecycle.ts";
 import { type ModelRepository, openModelRepository } from "../models/repository.ts";
 import { watchModels } from "../models/repository-watch.ts";
-import { packageManifest } from "../package-root.ts";
-import { startTelemetry, type Telemetry } from "../telemetry.ts";
+import { packageManifest, packageRoot } from "../package-root.ts";
+import { type ProcessMetrics, startTelemetry, sumCounted, sumMetrics, type Telemetry } from "../telemetry.ts";
 import { assemble } from "./assembly.ts";
 import { openHttpServer } from "./http-server.ts";
+import { BEAT_MS, LoopLag } from "./loop-lag.ts";
+import type { WorkerComparison } from "./model-comparison.ts";
 import { startServedLog } from "./served-log-open.ts";
+import type { WorkersLink } from "./workers-link.ts";
+import type { WorkerAnswer } from "./workers-message.ts";
+import { tellingModels } from "./workers-models.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -37,23 +42,28 @@ export interface Gateway {
 
 /**
  * Starts a gateway. Throws what any part of it refuses: CONFIG_INVALID, DEFINITION_INVALID, REGISTRY_NOT_APPLIED,
- * STORE_UNREACHABLE … A model that can't be loaded does not stop it: that model answers 503 and says why.
+ * STORE_UNREACHABLE … A model that can't be loaded does not stop it: that model answers 503 and says why. `link`: it is
+ * one of several workers.
  */
-export async function startGateway(config: Config, writeLog: (line: string) => void): Promise<Gateway> {
+export async function startGateway(
+  config: Config,
+  writeLog: (line: string) => void,
+  link?: WorkersLink,
+): Promise<Gateway> {
   const now = () => Date.now();
   const registry = await loadFeatureRepository(config.projectDirectory);
-  const telemetry = startTelemetry(writeLog, now);
+  const telemetry = startTelemetry(writeLog, now, link && { worker: link.place });
   let serving: ServingStore | undefined;
   let repository: ModelRepository | undefined;
   let models: Models | undefined;
   try {
-    serving = await openStore(config);
+    serving = await openStore(config, registry);
     telemetry.watchStore(serving);
     const applied = await readAppliedRegistry(serving.store.control);
     requireApplied(applied, registry, registry.views.values());
     repository = await openRepository(config);
     models = await loadModels(config, registry, repository);
-    return await listen({ config, registry, applied, serving, repository, models, telemetry, now });
+    return await listen({ config, registry, applied, serving, repository, models, telemetry, now, link });
   } catch (thrown) {
     await models?.close();
     await repository?.close();
@@ -63,9 +73,10 @@ export async function startGateway(config: Config, writeLog: (line: string) => v
   }
 }
 
-function openStore(config: Config): Promise<ServingStore> {
+function openStore(config: Config, registry: Registry): Promise<ServingStore> {
   return openServingStore(config.onlineStore, {
     ...config,
+    registry,
     redis: { minReplicas: config.minReplicas },
     heartbeatIntervalMs: config.heartbeatInterval,
     heartbeatTimeoutMs: config.heartbeatTimeout,
@@ -80,6 +91,7 @@ function openStore(config: Config): Promise<ServingStore> {
 export function openRepository(config: Config): Promise<ModelRepository> {
   return openModelRepository(config.models, {
     directory: config.projectDirectory,
+    mayBeEmpty: config.modelsRequired === "off",
     cacheDirectory: resolve(config.projectDirectory, config.modelsCache),
   });
 }
@@ -108,41 +120,64 @@ interface Parts {
   readonly models: Models;
   readonly telemetry: Telemetry;
   readonly now: () => number;
+  readonly link: WorkersLink | undefined;
 }
 
 async function listen(parts: Parts): Promise<Gateway> {
-  const { config, registry, serving, repository, models, telemetry, now } = parts;
+  const { config, registry, serving, repository, models, telemetry, now, link } = parts;
   const { store } = serving;
+  const clock = () => performance.now();
+  const lag = new LoopLag(clock());
   let draining = false;
   const loaded = [...registry.views.values()].filter(({ source }) => source !== undefined).map(({ name }) => name);
   const materialized = materializedReader({ control: store.control, views: loaded, now });
   const parity = parityVerdictReader({ control: store.control, views: loaded, now });
   const assembly = assemble({
     ...parts,
-    clock: () => performance.now(),
+    models: link === undefined ? models : tellingModels(models, link),
+    clock,
+    lag,
     settings: config,
     materialized,
     parity,
-    metricsText: () => telemetry.metricsText(),
+    comparedElsewhere: link && ((model) => comparedElsewhere(model, link)),
+    metricsText: () => (link === undefined ? telemetry.metricsText() : metricsOfAll(telemetry, link)),
     isDraining: () => draining,
     version: packageManifest().version,
+    command: [process.execPath, join(packageRoot(), "dist", "cli.js"), "--project", config.projectDirectory],
   });
   telemetry.watchMaterialized(materialized);
   telemetry.watchParity(parity);
   telemetry.watchModelQueues(models);
   telemetry.watchModelVersions(assembly.compared);
+  if (link !== undefined) telemetry.watchWorkers(link.workersEnded);
   const server = await openHttpServer(config, assembly.listener);
+  const beating = setInterval(() => {
+    lag.beat(clock());
+    // Sockets are read between a turn's timers and this.
+    setImmediate(() => lag.turned());
+  }, BEAT_MS).unref();
   const servedLog = startServedLog(config);
   const watching = watchModels(models, {
     repository,
     intervalMs: config.modelsPoll,
     wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
   });
-  const sweeping = setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval);
-  sweeping.unref();
+  // One of several workers does it for all.
+  const sweeping =
+    link === undefined || link.place === 1
+      ? setInterval(() => void sweep(store, telemetry, now()), config.sweepInterval).unref()
+      : undefined;
+  link?.answerBy(async (question) => {
+    if (question.about === "metrics") return metricsAnswer(telemetry, link);
+    if (question.about === "comparison") return { passing: assembly.comparedHere(question.model) };
+    await models.refresh(question.model, question.until);
+    return {};
+  });
   let closed: Promise<void> | undefined;
   const close = async () => {
     draining = true;
+    clearInterval(beating);
     clearInterval(sweeping);
     const drained = server.drain();
     // A client could wait longer for a deploy than the drain does for it.
@@ -156,6 +191,29 @@ async function listen(parts: Parts): Promise<Gateway> {
     telemetry.stop();
   };
   return Object.freeze({ url: server.url, registry, models, store, close: () => (closed ??= close()) });
+}
+
+/** How long another worker may take to say what it counts, ms; one that holds its event loop for longer is left out. */
+const COUNTS_WITHIN_MS = 2_000;
+
+async function comparedElsewhere(model: string, link: WorkersLink): Promise<readonly WorkerComparison[]> {
+  const answers = await link.ask({ about: "comparison", model }, COUNTS_WITHIN_MS);
+  return answers.flatMap(({ passing }) => (passing === undefined ? [] : [passing as WorkerComparison]));
+}
+
+/** What this worker has counted, with those before it in its place, and what it shows. */
+async function metricsAnswer(telemetry: Telemetry, link: WorkersLink): Promise<WorkerAnswer> {
+  const { counted, shown } = await telemetry.metrics();
+  const before = link.inherited() as ProcessMetrics["counted"] | undefined;
+  return { lasting: before === undefined ? counted : await sumCounted([counted, before]), passing: shown };
+}
+
+async function metricsOfAll(telemetry: Telemetry, link: WorkersLink): Promise<string> {
+  const own = await metricsAnswer(telemetry, link);
+  const others = await link.ask({ about: "metrics" }, COUNTS_WITHIN_MS, own.lasting);
+  const metrics = ({ lasting, passing }: WorkerAnswer) =>
+    ({ counted: lasting, shown: passing }) as Partial<ProcessMetrics>;
+  return sumMetrics([own, ...others].map(metrics));
 }
 
 async function sweep(store: OnlineStore, telemetry: Telemetry, nowMs: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * GET /models/{name}/comparison: what each loaded version answered in this gateway, side by side. Computed when it is
- * asked for, from the latest scores and run times that the versions keep; everything is of this process alone, as the
- * metrics are.
+ * GET /models/{name}/comparison: what each loaded version answered in this gateway, side by side, over all of its workers.
+ * Computed when it is asked for, from the latest scores and run times that the versions keep; what other gateways
+ * answered is theirs to tell, as the metrics are.
  */
 
 import type { JsonValue } from "../features/json-value.ts";
@@ -11,7 +11,8 @@ import { quantile } from "../models/recent-values.ts";
 import { histogramOf, type ScoreDrift, scoreDrift, sharedEdges } from "../models/score-drift.ts";
 import { trafficJson } from "../models/traffic.ts";
 import type { VersionStatistics } from "../models/version-statistics.ts";
-import type { CanaryWatch } from "./canary-watch.ts";
+import { summaryOf, sumOf, type VersionSummary } from "../models/version-summary.ts";
+import type { CanaryWatch, EndedCanary } from "./canary-watch.ts";
 import type { JoinedModel } from "./joined-model.ts";
 
 /** The part that a version has in a model's traffic. "ready": none, but loaded, so that it can be asked for or promoted. */
@@ -28,6 +29,20 @@ export interface ComparedVersion {
   readonly drift: ScoreDrift | undefined;
 }
 
+/** What one worker knows of a model's loaded versions. */
+export interface WorkerComparison {
+  readonly versions: readonly VersionSummary[];
+  readonly lastEnded: EndedCanary | undefined;
+}
+
+/** What comparing needs beside the model. */
+export interface ComparisonOptions {
+  readonly join: (model: LoadedModel) => JoinedModel;
+  readonly canaries: Pick<CanaryWatch, "endedBecause" | "lastEnded">;
+  /** What the gateway's other workers know of a model; not given where this process is alone. */
+  readonly comparedElsewhere?: ((model: string) => Promise<readonly WorkerComparison[]>) | undefined;
+}
+
 /** Bins of the score histograms. */
 const BINS = 20;
 
@@ -38,15 +53,19 @@ export function compareVersions(
 ): readonly ComparedVersion[] {
   const isCompared = served.canary !== undefined || served.shadows.length > 0;
   const stable = served.stable && isCompared ? join(served.stable).statistics.scores.sorted() : undefined;
-  const rank = (model: LoadedModel) => ROLES.indexOf(roleOf(served, model));
-  const versions = [...served.ready.values()].sort((a, b) => rank(a) - rank(b) || a.version - b.version);
-  return versions.map((model) => {
+  return inOrder(served).map(({ model, role }) => {
     const { statistics } = join(model);
-    const role = roleOf(served, model);
     const besides = role === "canary" || role === "shadow";
     const drift = besides && stable !== undefined ? scoreDrift(stable, statistics.scores.sorted()) : undefined;
     return { version: model.version, role, statistics, drift };
   });
+}
+
+/** The loaded versions: stable, canary, shadows, then the rest, each by number. */
+function inOrder(served: ServedModel): readonly { readonly model: LoadedModel; readonly role: VersionRole }[] {
+  const roles = [...served.ready.values()].map((model) => ({ model, role: roleOf(served, model) }));
+  const rank = ({ role }: { readonly role: VersionRole }) => ROLES.indexOf(role);
+  return roles.sort((a, b) => rank(a) - rank(b) || a.model.version - b.model.version);
 }
 
 function roleOf(served: ServedModel, model: LoadedModel): VersionRole {
@@ -55,39 +74,57 @@ function roleOf(served: ServedModel, model: LoadedModel): VersionRole {
   return served.shadows.includes(model) ? "shadow" : "ready";
 }
 
-/** The comparison as JSON. */
-export function describeComparison(
+/** What this process knows, for another worker to tell. */
+export function compareHere(
   served: ServedModel,
-  join: (model: LoadedModel) => JoinedModel,
-  canaries: Pick<CanaryWatch, "endedBecause" | "lastEnded">,
-): JsonValue {
-  const versions = compareVersions(served, join);
-  const ended = canaries.lastEnded(served.name);
+  { canaries, join }: Pick<ComparisonOptions, "canaries" | "join">,
+): WorkerComparison {
+  const versions = inOrder(served).map(({ model }) => summaryOf(model.version, join(model).statistics));
+  return { versions, lastEnded: canaries.lastEnded(served.name) };
+}
+
+/** The comparison as JSON. */
+export async function describeComparison(served: ServedModel, options: ComparisonOptions): Promise<JsonValue> {
+  const elsewhere = (await options.comparedElsewhere?.(served.name)) ?? [];
+  const own = compareHere(served, options);
+  const all = [own, ...elsewhere];
+  // A version that only another worker has still, or already, is told when this one has it.
+  const versions = inOrder(served).map(({ model: { version }, role }) => ({
+    role,
+    summary: sumOf(all.flatMap((worker) => worker.versions.filter((one) => one.version === version))),
+  }));
+  const ended = all.find(({ lastEnded }) => lastEnded !== undefined)?.lastEnded;
   const edges = sharedEdges(
-    versions.map(({ statistics }) => statistics.scores.sorted()),
+    versions.map(({ summary }) => summary.scores),
     BINS,
   );
+  const stable = versions.find(({ role }) => role === "stable")?.summary.scores;
   return {
     model: served.name,
     traffic: served.traffic === undefined ? null : (trafficJson(served.traffic) as unknown as JsonValue),
-    canary_ended_because: canaries.endedBecause(served) ?? null,
+    canary_ended_because: options.canaries.endedBecause(served) ?? null,
     last_ended_canary: ended === undefined ? null : { version: ended.version, reason: ended.reason },
-    versions: versions.map((version) => describeVersion(version, edges)),
+    versions: versions.map(({ role, summary }) => describeVersion(role, summary, edges, stable)),
   };
 }
 
-function describeVersion({ version, role, statistics, drift }: ComparedVersion, edges: readonly number[]): JsonValue {
-  const { requests, failures, entities, rejected } = statistics;
-  const runs = statistics.modelMs.sorted();
-  const scores = statistics.scores.sorted();
-  const millisAt = (share: number) => quantile(runs, share) ?? null;
+function describeVersion(
+  role: VersionRole,
+  summary: VersionSummary,
+  edges: readonly number[],
+  stable: Float64Array | undefined,
+): JsonValue {
+  const { version, requests, failures, entities, lastFailure, modelMs, rejected, scores } = summary;
+  const besides = role === "canary" || role === "shadow";
+  const drift = besides && stable !== undefined ? scoreDrift(stable, scores) : undefined;
+  const millisAt = (share: number) => quantile(modelMs, share) ?? null;
   return {
     version,
     role,
     requests,
     failures,
     error_rate: requests === 0 ? null : failures / requests,
-    last_failure: statistics.lastFailure ?? null,
+    last_failure: lastFailure ?? null,
     entities,
     rejected,
     model_milliseconds: { p50: millisAt(0.5), p95: millisAt(0.95), p99: millisAt(0.99) },
@@ -100,13 +137,12 @@ function describeVersion({ version, role, statistics, drift }: ComparedVersion, 
       histogram: { edges, counts: histogramOf(scores, edges) },
     },
     drift: drift === undefined ? null : { psi: drift.psi, ks_statistic: drift.ksStatistic, ks_p_value: drift.ksPValue },
-    ...(role === "shadow" ? { paired: describePairs(statistics) } : {}),
+    ...(role === "shadow" ? { paired: describePairs(summary) } : {}),
   };
 }
 
 /** How far a shadow's scores were from the answered ones, entity by entity. */
-function describePairs({ differences }: VersionStatistics): JsonValue {
-  const sorted = differences.sorted();
+function describePairs({ differences: sorted }: VersionSummary): JsonValue {
   return {
     count: sorted.length,
     mean_difference: sorted.length === 0 ? null : sorted.reduce((sum, one) => sum + one, 0) / sorted.length,

@@ -71,10 +71,10 @@ export function modelEtag(versions: readonly number[], trafficEtag: string | und
 }
 
 /** The ETag of a model as this gateway has it. */
-export function servedEtag({ trafficEtag, versions }: ServedModel): string {
+export function servedEtag({ trafficFileEtag, versions }: ServedModel): string {
   return modelEtag(
     versions.map(({ version }) => version),
-    trafficEtag,
+    trafficFileEtag,
   );
 }
 

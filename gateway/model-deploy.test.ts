@@ -113,7 +113,28 @@ test("a version goes once it answers nobody", async () => {
   expect((await get()).body).toMatchObject({ traffic: { stable: 2 }, versions: [{ version: 2 }] });
 });
 
+test("a model goes with all of its versions, and its numbers are not used again", async () => {
+  await post(GRAPH);
+  const { etag } = await get();
+  const removeModel = (headers: Record<string, string> = TOKEN) =>
+    app.request("/models/churn", { method: "DELETE", headers });
+  expect(await problemOf(await removeModel({}))).toMatchObject({ code: "UNAUTHENTICATED" });
+  expect(await problemOf(await removeModel({ ...TOKEN, "if-match": '"x"' }))).toMatchObject({ status: 412 });
+  expect((await removeModel({ ...TOKEN, "if-match": etag })).status).toBe(204);
+  expect(await problemOf(await app.request("/models/churn"))).toMatchObject({ code: "MODEL_NOT_FOUND" });
+  expect(await problemOf(await removeModel())).toMatchObject({ code: "MODEL_NOT_FOUND" });
+  expect(await (await post(GRAPH)).json()).toMatchObject({ version: 3, state: "READY", traffic: { stable: 3 } });
+});
+
 describe("refused", () => {
+  test("an option that the call does not have", async () => {
+    expect(await problemOf(await post(GRAPH, BINARY, "?promote=true&dry_run=true"))).toMatchObject({
+      code: "REQUEST_INVALID",
+      detail: '"promote" is no option of this call, there is dry_run; to promote, PUT the traffic.',
+    });
+    expect(await problemOf(await remove("1?force=true"))).toMatchObject({ code: "REQUEST_INVALID" });
+  });
+
   test("without the token, or where the gateway has none", async () => {
     const { authorization: _, ...anonymous } = BINARY;
     for (const asked of [post(GRAPH, anonymous), remove("1", {}), putTraffic({ stable: 1 }, { authorization: "" })]) {
@@ -162,7 +183,7 @@ describe("refused", () => {
   test("a file that is not the one that was meant", async () => {
     const sha256 = createHash("sha256").update("other").digest("hex");
     expect(await problemOf(await post(GRAPH, { ...BINARY, "x-sha256": sha256 }))).toMatchObject({
-      code: "MODEL_FILE_INVALID",
+      code: "CHECKSUM_MISMATCH",
     });
     expect(await problemOf(await post(GRAPH, { ...BINARY, "x-sha256": "abc" }))).toMatchObject({
       code: "REQUEST_INVALID",
@@ -191,7 +212,7 @@ describe("refused", () => {
     app = createApp({ ...options, deploys: createModelDeploys(options) });
     void putTraffic({ stable: 2 });
     void putTraffic({ stable: 1, previous: 2 });
-    await vi.waitFor(() => expect(loads).toBe(2));
+    await vi.waitFor(() => expect(loads).toBe(2), { timeout: 15_000 });
     expect(await problemOf(await putTraffic({ stable: 1, shadow: [2] }))).toMatchObject({
       status: 503,
       code: "OVERLOADED",

@@ -1,5 +1,5 @@
 /**
- * The admin calls that change models: POST /models/{name}/versions, DELETE of one, PUT /models/{name}/traffic. Each is a
+ * The admin calls that change models: POST /models/{name}/versions, DELETE of one or all, PUT /models/{name}/traffic. Each is a
  * conditional write of the repository, so that of two at once, on whatever gateways, one wins and the other is told; and
  * each is followed by a refresh, so that this gateway has it at once. The others notice by themselves.
  */
@@ -15,6 +15,7 @@ import {
   readTrafficState,
   replaceTraffic,
   retire,
+  retireModel,
   type TrafficTools,
 } from "../models/deploy-traffic.ts";
 import type { Models } from "../models/lifecycle.ts";
@@ -46,6 +47,7 @@ export interface ModelDeploys {
   readonly postVersion: (c: Context) => Promise<Response>;
   readonly getVersion: (c: Context) => Response;
   readonly deleteVersion: (c: Context) => Promise<Response>;
+  readonly deleteModel: (c: Context) => Promise<Response>;
   readonly putTraffic: (c: Context) => Promise<Response>;
 }
 
@@ -60,8 +62,68 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
   const { adminToken, maxBodyBytes, models, tools } = options;
   const { repository } = tools;
   const admin = (c: Context, what: string) => requireAdminToken(adminToken, c.req.header("authorization"), what);
+  const counted = boundedDeploys();
+  const trafficTools: TrafficTools = { ...tools, load: (version) => counted(() => tools.load(version)) };
+  return Object.freeze({
+    postVersion: async (c: Context) => {
+      admin(c, "POST /models/{name}/versions");
+      refuseQuery(c, ["dry_run"]);
+      const name = nameOf(c);
+      return counted(() => postVersion(c, name, options));
+    },
+
+    getVersion: (c: Context) => {
+      const served = findModel(models, nameOf(c));
+      return json(describeVersion(served, versionOf(c)), 200, servedEtag(served));
+    },
+
+    deleteVersion: async (c: Context) => {
+      admin(c, "DELETE /models/{name}/versions/{version}");
+      refuseQuery(c);
+      const name = nameOf(c);
+      const version = versionOf(c);
+      await requireCurrent(c, name, options);
+      await retire(tools, name, version);
+      await refresh(models, name);
+      return new Response(null, { status: 204 });
+    },
+
+    deleteModel: async (c: Context) => {
+      admin(c, "DELETE /models/{name}");
+      refuseQuery(c);
+      const name = nameOf(c);
+      await requireCurrent(c, name, options);
+      await retireModel(tools, name);
+      await refresh(models, name);
+      return new Response(null, { status: 204 });
+    },
+
+    putTraffic: async (c: Context) => {
+      admin(c, "PUT /models/{name}/traffic");
+      refuseQuery(c);
+      const name = nameOf(c);
+      const body = parseBody(await readJsonText(c.req, maxBodyBytes));
+      const wanted = replaceTraffic(checkTraffic(body, "the request body"));
+      const { etag, traffic } = await changeTraffic(trafficTools, name, {
+        ...wanted,
+        next: (now) => {
+          // Here, so that it is the very state which the write is conditional on.
+          requireMatch(c.req.header("if-match"), name, modelEtag(now.versions, now.etag));
+          return wanted.next(now);
+        },
+      });
+      await refresh(models, name, "answering");
+      const versions = await repository.versions(name);
+      const told = { model: name, traffic: trafficJson(traffic) as unknown as JsonValue };
+      return json(told, 200, modelEtag(versions, etag));
+    },
+  });
+}
+
+/** Runs so many at a time; one more is refused with OVERLOADED. */
+function boundedDeploys(): <T>(work: () => Promise<T>) => Promise<T> {
   let underWay = 0;
-  async function counted<T>(work: () => Promise<T>): Promise<T> {
+  return async (work) => {
     if (underWay >= DEPLOYS_AT_ONCE) {
       throw new HeadgateError(
         "OVERLOADED",
@@ -74,49 +136,7 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
     } finally {
       underWay--;
     }
-  }
-  const trafficTools: TrafficTools = { ...tools, load: (version) => counted(() => tools.load(version)) };
-  return Object.freeze({
-    postVersion: async (c: Context) => {
-      admin(c, "POST /models/{name}/versions");
-      const name = nameOf(c);
-      return counted(() => postVersion(c, name, options));
-    },
-
-    getVersion: (c: Context) => {
-      const served = findModel(models, nameOf(c));
-      return json(describeVersion(served, versionOf(c)), 200, servedEtag(served));
-    },
-
-    deleteVersion: async (c: Context) => {
-      admin(c, "DELETE /models/{name}/versions/{version}");
-      const name = nameOf(c);
-      const version = versionOf(c);
-      await requireCurrent(c, name, options);
-      await retire(tools, name, version);
-      await refresh(models, name);
-      return new Response(null, { status: 204 });
-    },
-
-    putTraffic: async (c: Context) => {
-      admin(c, "PUT /models/{name}/traffic");
-      const name = nameOf(c);
-      const body = parseBody(await readJsonText(c.req, maxBodyBytes));
-      const wanted = replaceTraffic(checkTraffic(body, "the request body"));
-      const { etag, traffic } = await changeTraffic(trafficTools, name, {
-        ...wanted,
-        next: (now) => {
-          // Here, so that it is the very state which the write is conditional on.
-          requireMatch(c.req.header("if-match"), name, modelEtag(now.versions, now.etag));
-          return wanted.next(now);
-        },
-      });
-      await refresh(models, name);
-      const versions = await repository.versions(name);
-      const told = { model: name, traffic: trafficJson(traffic) as unknown as JsonValue };
-      return json(told, 200, modelEtag(versions, etag));
-    },
-  });
+  };
 }
 
 async function postVersion(c: Context, name: string, options: ModelDeployOptions): Promise<Response> {
@@ -171,7 +191,8 @@ async function requireCurrent(c: Context, name: string, { tools }: ModelDeployOp
   const header = c.req.header("if-match");
   if (header === undefined) return;
   try {
-    const { etag, versions } = await readTrafficState(tools.repository, name);
+    // Whoever mends a traffic file that can't be understood goes by its ETag, too.
+    const { etag, versions } = await readTrafficState(tools.repository, name, () => undefined);
     requireMatch(header, name, modelEtag(versions, etag));
   } catch (thrown) {
     if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") throw thrown;
@@ -180,8 +201,8 @@ async function requireCurrent(c: Context, name: string, { tools }: ModelDeployOp
 }
 
 /** What is stored is stored: a repository that is away by now is read again by this gateway's own poll. */
-async function refresh(models: Models, name: string): Promise<void> {
-  await models.refresh(name).catch(() => {});
+async function refresh(models: Models, name: string, until?: "answering"): Promise<void> {
+  await models.refresh(name, until).catch(() => {});
 }
 
 function nameOf(c: Context): string {
@@ -204,6 +225,15 @@ function flagOf(c: Context, name: string): boolean {
   if (value === undefined || value === "false") return false;
   if (value === "true") return true;
   throw new HeadgateError("REQUEST_INVALID", `${name} is "${excerpt(value)}"; it is true or false.`);
+}
+
+/** An option that is ignored would be taken for one that was heeded. */
+function refuseQuery(c: Context, known: readonly string[] = []): void {
+  const unknown = Object.keys(c.req.query()).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const there = known.length === 0 ? "there is none" : `there is ${known.join(", ")}`;
+  const next = unknown === "promote" ? "; to promote, PUT the traffic" : "";
+  throw new HeadgateError("REQUEST_INVALID", `"${excerpt(unknown)}" is no option of this call, ${there}${next}.`);
 }
 
 function sha256Of(header: string | undefined): string | undefined {

@@ -97,7 +97,7 @@ describe("content-digest", () => {
   });
 
   test("that is not", async () => {
-    expect(await refusal(send(`sha-256=:${digest("sha512")}:`))).toMatchObject({ code: "MODEL_FILE_INVALID" });
+    expect(await refusal(send(`sha-256=:${digest("sha512")}:`))).toMatchObject({ code: "CHECKSUM_MISMATCH" });
     expect(await refusal(send("md5=:abc=:"))).toMatchObject({ code: "REQUEST_INVALID" });
   });
 });

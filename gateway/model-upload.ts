@@ -43,7 +43,7 @@ const PARTS_MAX = 10_002;
 
 /**
  * Receives an upload. Throws UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_ABORTED for a client that went away or
- * silent, REQUEST_INVALID for a form that is none, and MODEL_FILE_INVALID for a body that is not its content-digest.
+ * silent, REQUEST_INVALID for a form that is none, and CHECKSUM_MISMATCH for a body that is not its content-digest.
  */
 export async function receiveModel(request: UploadRequest, bounds: UploadBounds): Promise<ModelUpload> {
   const type = request.header("content-type") ?? "";
@@ -236,7 +236,7 @@ function digestOf(header: string | undefined): { readonly hash: Hash; check(): v
       const found = hash.digest("base64");
       if (found === digest) return;
       throw new HeadgateError(
-        "MODEL_FILE_INVALID",
+        "CHECKSUM_MISMATCH",
         `The body's ${name} is ${found}, not the ${excerpt(digest!)} of its content-digest: it was changed or cut on its way; send it again.`,
       );
     },

@@ -5,7 +5,10 @@
 
 import { ERRORS, type ErrorCode } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { modelAdminPaths } from "./openapi-models.ts";
+import { feastPaths } from "./feast-http/openapi-paths.ts";
+import { inferencePaths } from "./inference-protocol/openapi-paths.ts";
+import { MODEL_SCHEMAS } from "./openapi-model-schemas.ts";
+import { modelPaths } from "./openapi-models.ts";
 import {
   DEPLOYED,
   type JsonObject,
@@ -77,20 +80,9 @@ export function openApiDocument(version: string): JsonObject {
         }),
       },
       "/features/{view}/rows": { post: writeRowsOperation() },
-      "/models": { get: operation("List models", "models", {}) },
-      "/models/{name}": {
-        get: operation("One model: versions, states, service", "models", {
-          parameters: [parameter("name", "path", "The model's name.", "churn")],
-          responses: problems(["MODEL_NOT_FOUND"]),
-        }),
-      },
-      ...modelAdminPaths({ operation, parameter, problems }),
-      "/models/{name}/comparison": {
-        get: operation("Loaded versions side by side: requests, errors, latency, scores, drift", "models", {
-          parameters: [parameter("name", "path", "The model's name.", "churn")],
-          responses: problems(["MODEL_NOT_FOUND"]),
-        }),
-      },
+      ...modelPaths({ operation, parameter, problems }),
+      ...inferencePaths({ operation, parameter }),
+      ...feastPaths({ operation }),
       "/livez": { get: operation("The process answers", "health", {}) },
       "/readyz": {
         get: operation("The gateway should be sent requests", "health", {
@@ -110,6 +102,7 @@ export function openApiDocument(version: string): JsonObject {
         WriteRowsRequest: WRITE_ROWS_REQUEST,
         Traffic: TRAFFIC,
         Deployed: DEPLOYED,
+        ...MODEL_SCHEMAS,
         Problem: PROBLEM,
       },
       securitySchemes: {

@@ -13,6 +13,7 @@ import type { BatchedResult } from "../models/batcher.ts";
 import type { ServedModel } from "../models/lifecycle.ts";
 import type { CanaryWatch } from "./canary-watch.ts";
 import { checkDeadline, type Deadline, withinDeadline } from "./deadline.ts";
+import type { EntityContexts } from "./entity-contexts.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import type { FedEntity } from "./missing-features.ts";
 import type { Prediction } from "./predict-answer.ts";
@@ -44,6 +45,8 @@ const predictions = channel("headgate:prediction");
 export interface PartWork {
   readonly served: ServedModel;
   readonly request: PredictRequest;
+  /** The request features of each entity, in the request's order, where they are not the same for all. */
+  readonly contexts?: EntityContexts | undefined;
   readonly requestId: string;
   readonly deadline: Deadline;
   /** When the request came, by the clock. */
@@ -64,13 +67,22 @@ export interface PartAnswer extends AnsweredPart, Prediction {
 }
 
 /** Answers a part. Rejects with what reading its features throws, and with what keeps its model from answering. */
-export async function answerPart(part: RequestPart, work: PartWork): Promise<PartAnswer> {
+export function answerPart(part: RequestPart, work: PartWork): Promise<PartAnswer> {
   const { joined, fallback } = part;
-  if (fallback === undefined) return answerBy(joined, part, work);
+  return fallback === undefined ? answerBy(joined, part, work) : answerByEither(joined, fallback, part, work);
+}
+
+/** By the canary, or by the version that stands in for it. */
+async function answerByEither(
+  canary: JoinedModel,
+  fallback: JoinedModel,
+  part: RequestPart,
+  work: PartWork,
+): Promise<PartAnswer> {
   // Held from here, where it is known to be ready: it may be swapped while the canary runs.
   fallback.model.enter();
   try {
-    return await answerBy(joined, part, work);
+    return await answerBy(canary, part, work);
   } catch (thrown) {
     if (!isOfVersion(thrown)) throw thrown;
     return await answerBy(fallback, part, work);
@@ -96,16 +108,29 @@ async function answerBy(joined: JoinedModel, part: RequestPart, work: PartWork):
   model.enter();
   try {
     const readMs = clock();
-    const reading = readFeatures(joined, { entities, context: request.context, deadline, startMs: readMs, nowMs });
+    const { context } = request;
+    const contexts = contextsOf(part, work);
+    const reading = readFeatures(joined, { entities, context, contexts, deadline, startMs: readMs, nowMs });
     const { vectors, stale } = reading instanceof Promise ? await reading : reading;
     const fed = vectors.map(joined.feedEntity);
     const runMs = clock();
     checkDeadline(deadline, runMs, "reading the features");
     const featuresMs = runMs - readMs;
     const rows = rowsOf(fed);
-    const { result, offset } = rows.length === 0 ? NOTHING_RAN : await run(joined, rows, part, work);
-    const endMs = clock();
+    let ran = NOTHING_RAN;
+    let endMs = runMs;
+    if (rows.length > 0) {
+      try {
+        ran = await run(joined, rows, deadline, runMs);
+        endMs = clock();
+        checkDeadline(deadline, endMs, RUNNING);
+      } catch (thrown) {
+        countFailure(joined, part, work, thrown);
+        throw thrown;
+      }
+    }
     const modelMs = endMs - runMs;
+    const { result, offset } = ran;
     const { outputs } = result;
     countAnswer(joined, part, work, { outputs, firstRow: offset, rows: rows.length, fed: fed.length, modelMs });
     if (predictions.hasSubscribers) {
@@ -124,6 +149,7 @@ async function answerBy(joined: JoinedModel, part: RequestPart, work: PartWork):
       joined,
       part,
       entities,
+      contexts,
       version,
       vectors,
       fed,
@@ -140,26 +166,21 @@ async function answerBy(joined: JoinedModel, part: RequestPart, work: PartWork):
   }
 }
 
-/** Runs the model within what is left of the deadline; whatever keeps it from answering in time is the version's failure. */
-async function run(
-  joined: JoinedModel,
+/** Of the part's own entities. */
+function contextsOf({ positions }: RequestPart, { contexts }: PartWork): EntityContexts | undefined {
+  return contexts === undefined || positions === undefined ? contexts : positions.map((i) => contexts[i]);
+}
+
+/** Runs the model within what is left of the deadline. */
+function run(
+  { model }: JoinedModel,
   rows: readonly FedRow[],
-  part: RequestPart,
-  work: PartWork,
+  deadline: Deadline,
+  nowMs: number,
 ): Promise<BatchedResult> {
-  const { clock, deadline } = work;
-  const { model } = joined;
-  try {
-    const nowMs = clock();
-    const running = model.predict(rows, deadline.atMs - nowMs);
-    // A run in this thread can't be given up: only what runs elsewhere is raced.
-    const ran = await (model.placement === "inline" ? running : withinDeadline(running, deadline, nowMs, RUNNING));
-    checkDeadline(deadline, clock(), RUNNING);
-    return ran;
-  } catch (thrown) {
-    countFailure(joined, part, work, thrown);
-    throw thrown;
-  }
+  const running = model.predict(rows, deadline.atMs - nowMs);
+  // A run in this thread can't be given up: only what runs elsewhere is raced.
+  return model.placement === "inline" ? running : withinDeadline(running, deadline, nowMs, RUNNING);
 }
 
 const RUNNING = "running the model";

@@ -58,7 +58,7 @@ function textOf(requestId: string, quotedModel: string, predictions: string, fea
 export function compileAnswer(model: string, outputNames: readonly string[], plan: ReadPlan): AnswerWriter {
   const heads = outputNames.map((name) => `,${JSON.stringify(name)}:`);
   const quotedModel = JSON.stringify(model);
-  const timestampText = compileTimestampText();
+  const ageText = compileAgeText();
 
   function predictionText(version: number, outputs: OutputColumns, row: number): string {
     let text = `{"version":${version}`;
@@ -68,10 +68,9 @@ export function compileAnswer(model: string, outputNames: readonly string[], pla
 
   function featuresText(entity: FedEntity, vector: FeatureVector, { explain, stale, nowMs }: Prediction): string {
     const oldestUs = oldestEventTimestampUs(vector);
-    const age = oldestUs === undefined ? "null" : String(ageSeconds(oldestUs, nowMs));
     const defaulted = entity.defaulted.length === 0 ? "[]" : JSON.stringify(entity.defaulted);
     const values = explain ? `,"values":${writeJson(explainedValues(plan, vector))}` : "";
-    return `{"status":"${STATUS_NAMES[entity.status]}","event_timestamp":${timestampText(oldestUs)},"age_seconds":${age},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
+    return `{"status":"${STATUS_NAMES[entity.status]}",${ageText(oldestUs, nowMs)},"defaulted":${defaulted}${stale ? STALE : ""}${values}}`;
   }
 
   /** Walks the entities beside the rows of those that were not rejected. */
@@ -112,17 +111,27 @@ function rejectionText(version: number, detail: string): string {
 
 const STALE = ',"stale":true';
 
-/** Quotes an event timestamp. Entities of one load share theirs, so the last one's text is kept. */
-function compileTimestampText(): (timestampUs: number | undefined) => string {
+/**
+ * Writes an event timestamp and its age. Entities of one load share theirs and those of a request the moment, so the
+ * last one's texts are kept.
+ */
+function compileAgeText(): (timestampUs: number | undefined, nowMs: number) => string {
   let lastUs: number | undefined;
-  let text = "null";
-  return (timestampUs) => {
-    if (timestampUs === lastUs) return text;
-    text = timestampUs === undefined ? "null" : `"${formatTimestampUs(timestampUs)}"`;
+  let lastMs: number | undefined;
+  let timestampText = "";
+  let text = "";
+  return (timestampUs, nowMs) => {
+    if (timestampUs === undefined) return NO_AGE;
+    if (timestampUs === lastUs && nowMs === lastMs) return text;
+    if (timestampUs !== lastUs) timestampText = formatTimestampUs(timestampUs);
+    text = `"event_timestamp":"${timestampText}","age_seconds":${ageSeconds(timestampUs, nowMs)}`;
     lastUs = timestampUs;
+    lastMs = nowMs;
     return text;
   };
 }
+
+const NO_AGE = '"event_timestamp":null,"age_seconds":null';
 
 function oldestEventTimestampUs(vector: FeatureVector): number | undefined {
   let oldest: number | undefined;

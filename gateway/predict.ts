@@ -55,12 +55,25 @@ export type Predict = (call: PredictCall) => Promise<HttpAnswer>;
 
 /** Makes POST /predict. */
 export function createPredict(options: PredictOptions): Predict {
-  return (call) => {
+  const { clock, now } = options;
+  return async (call) => {
     const requestId = requestIdOf(call.header("x-request-id"));
-    return answer(call, requestId, options).catch((thrown: unknown) => {
+    try {
+      const startMs = clock();
+      const nowMs = now();
+      const deadline = deadlineOf(call.header("x-deadline-ms"), options.deadlineMs, startMs);
+      const coming = call.text({ deadline, nowMs: startMs });
+      const text = typeof coming === "string" ? coming : await coming;
+      const { parts, work } = accept(call, text, { requestId, deadline, startMs, nowMs }, options);
+      const answered =
+        parts.length === 1
+          ? [await answerPart(parts[0]!, work)]
+          : await Promise.all(parts.map((part) => answerPart(part, work)));
+      return answer(answered, work, options);
+    } catch (thrown) {
       if (refusals.hasSubscribers) refusals.publish({ thrown });
       return problemAnswer(thrown, requestId);
-    });
+    }
   };
 }
 
@@ -69,32 +82,32 @@ export function requestIdOf(header: string | undefined): string {
   return header !== undefined && /^[\x21-\x7e]{1,128}$/.test(header) ? header : randomUUID();
 }
 
-async function answer(call: PredictCall, requestId: string, options: PredictOptions): Promise<HttpAnswer> {
-  const { clock, models, now } = options;
-  const startMs = clock();
-  const nowMs = now();
-  const deadline = deadlineOf(call.header("x-deadline-ms"), options.deadlineMs, startMs);
-  const coming = call.text({ deadline, nowMs: startMs });
-  const body = parseBody(typeof coming === "string" ? coming : await coming);
-  const request = checkPredictRequest(body, options.maxEntities);
-  if (request.explain) requireAdmin(options.adminToken, call.header("authorization"), `"explain" shows people's data`);
+/** What is known of a request before it is read. */
+type Arrival = Pick<PartWork, "requestId" | "deadline" | "startMs" | "nowMs">;
+
+/** Checks a request and says which version answers whom. */
+function accept(call: PredictCall, text: string, arrival: Arrival, options: PredictOptions) {
+  const { requestId, deadline, startMs, nowMs } = arrival;
+  const { adminToken, canaries, clock, maxEntities, models } = options;
+  const request = checkPredictRequest(parseBody(text), maxEntities);
+  if (request.explain) requireAdmin(adminToken, call.header("authorization"), `"explain" shows people's data`);
   const served = findModel(models, request.model);
   const asked = call.header("x-headgate-version");
   const parts = partsOf(served, request.entities, asked, requestId, options);
-  const { canaries } = options;
   const work: PartWork = { served, request, requestId, deadline, startMs, nowMs, clock, canaries };
-  const [only] = parts;
-  const answered =
-    parts.length === 1
-      ? [await answerPart(only!, work)]
-      : await Promise.all(parts.map((part) => answerPart(part, work)));
+  return { parts, work };
+}
 
+/** Writes the answer, and has the shadows follow it. */
+function answer(answered: readonly PartAnswer[], work: PartWork, { clock, shadows }: PredictOptions): HttpAnswer {
+  const { nowMs, request, requestId, served, startMs } = work;
+  const [first] = answered;
   const text =
-    answered.length === 1 && answered[0]!.part.positions === undefined
-      ? answered[0]!.joined.answer.whole(requestId, answered[0]!)
+    answered.length === 1 && first!.part.positions === undefined
+      ? first!.joined.answer.whole(requestId, first!)
       : answerOf(requestId, served.name, inRequestOrder(answered, request.entities.length));
-  if (served.shadows.length > 0 && asked === undefined)
-    options.shadows(served, { parts: answered, context: request.context, nowMs });
+  if (served.shadows.length > 0 && !first!.part.isAsked)
+    shadows(served, { parts: answered, context: request.context, nowMs });
   const timing = `features;dur=${millis(longest(answered, "featuresMs"))}, model;dur=${millis(longest(answered, "modelMs"))}, total;dur=${millis(clock() - startMs)}`;
   const headers = ["content-type", "application/json", "x-request-id", requestId, "server-timing", timing];
   return { status: 200, headers, body: text };

@@ -30,14 +30,27 @@ export interface ComingRequest extends HeaderLookup {
  */
 export function checkBodyHeaders(request: HeaderLookup, maxBytes: number): void {
   checkMediaType(request);
+  checkDeclaredLength(request, maxBytes);
+}
+
+function checkDeclaredLength(request: HeaderLookup, maxBytes: number): void {
   const declared = request.header("content-length");
   if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes);
 }
 
-/** The text of a body that is all here. Throws BODY_TOO_LARGE, and BODY_NOT_JSON for bytes that are not UTF-8. */
-export function jsonTextOf(bytes: Buffer | null, maxBytes: number): string {
-  if (bytes === null) return "";
+/** The bytes of a body that is all here; none is null to node:http. Throws BODY_TOO_LARGE. */
+export function bytesOf(bytes: Buffer | null, maxBytes: number): Buffer {
+  if (bytes === null) return NO_BYTES;
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+  return bytes;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** The text of a body that is all here. Throws BODY_TOO_LARGE, and BODY_NOT_JSON for bytes that are not UTF-8. */
+export function jsonTextOf(body: Buffer | null, maxBytes: number): string {
+  const bytes = bytesOf(body, maxBytes);
+  if (bytes.length === 0) return "";
   const text = bytes.toString();
   if (text.includes(REPLACEMENT)) throw notUtf8();
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
@@ -51,18 +64,30 @@ export function readJsonText(request: ComingRequest, maxBytes: number, wait?: Bo
   checkBodyHeaders(request, maxBytes);
   // Node's parser holds a body to its declared length, so checking that is enough.
   const isDeclared = request.header("content-length") !== undefined;
-  const reading = isDeclared ? request.text() : readChunks(request.raw.body, maxBytes);
+  const reading = isDeclared
+    ? request.text()
+    : readChunks(request.raw.body, maxBytes).then((bytes) => new TextDecoder().decode(bytes));
   const read = reading.then(
     (text) => {
       if (text.includes(REPLACEMENT)) throw notUtf8();
       return text;
     },
-    (thrown: unknown) => {
-      throw thrown instanceof HeadgateError ? thrown : aborted(thrown);
-    },
+    (thrown: unknown) => refuseAborted(thrown),
   );
-  return wait === undefined ? read : withinDeadline(read, wait.deadline, wait.nowMs, "reading the request body");
+  return wait === undefined ? read : withinDeadline(read, wait.deadline, wait.nowMs, READING);
 }
+
+/**
+ * Waits for the body as it was sent, of whatever type and encoding. Throws BODY_TOO_LARGE as soon as the declared or the
+ * received length passes `maxBytes`; rejects with DEADLINE_EXCEEDED or REQUEST_ABORTED as readJsonText does.
+ */
+export function readBytes(request: ComingRequest, maxBytes: number, wait: BodyWait): Promise<Buffer> {
+  checkDeclaredLength(request, maxBytes);
+  const read = readChunks(request.raw.body, maxBytes).catch(refuseAborted);
+  return withinDeadline(read, wait.deadline, wait.nowMs, READING);
+}
+
+const READING = "reading the request body";
 
 /** What a decoder puts in the place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
@@ -94,7 +119,7 @@ function checkMediaType(request: HeaderLookup): void {
   }
 }
 
-async function readChunks(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+async function readChunks(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let received = 0;
   for await (const chunk of body ?? []) {
@@ -102,7 +127,7 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, maxBytes: num
     if (received > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return Buffer.concat(chunks);
 }
 
 function tooLarge(maxBytes: number): HeadgateError {
@@ -119,6 +144,8 @@ function notUtf8(): HeadgateError {
   );
 }
 
-function aborted(cause: unknown): HeadgateError {
-  return new HeadgateError("REQUEST_ABORTED", "The client went away before it had sent the whole body.", cause);
+/** Throws what was thrown; whatever is not ours is a client that has gone. */
+function refuseAborted(thrown: unknown): never {
+  if (thrown instanceof HeadgateError) throw thrown;
+  throw new HeadgateError("REQUEST_ABORTED", "The client went away before it had sent the whole body.", thrown);
 }

@@ -26,7 +26,7 @@ export interface RequestPart {
 /** What decides the parts. */
 export interface PartOptions {
   readonly join: (model: LoadedModel) => JoinedModel;
-  readonly canaries: CanaryWatch;
+  readonly canaries: Pick<CanaryWatch, "sharing">;
 }
 
 /**

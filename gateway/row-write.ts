@@ -36,22 +36,24 @@ export interface RowWriteOptions {
 
 /**
  * Writes a parsed body's rows to a view, and tells what became of each. Throws VIEW_NOT_FOUND, REGISTRY_NOT_APPLIED,
- * ROWS_INVALID naming the first row that can't be taken, TOO_MANY_ENTITIES, and what the store throws.
+ * ROWS_INVALID naming the first row that can't be taken, TOO_MANY_ENTITIES, and what the store throws. `route` is where the
+ * rows came in, which their origin tells; POST /features/{view}/rows unless given.
  */
-export type WriteRows = (view: string, body: unknown) => Promise<JsonValue>;
+export type WriteRows = (view: string, body: unknown, route?: string) => Promise<JsonValue>;
 
 /** Compiles it. A view's writer is made at its first rows and kept. */
 export function createRowWrite(options: RowWriteOptions): WriteRows {
   const doors = new Map<string, Promise<RowDoor>>();
-  return async (name, body) => {
+  return async (name, body, route = `POST /features/${name}/rows`) => {
     const view = findView(options.registry, name);
     const rows = rowsOf(body, options.maxEntities);
-    let door = doors.get(view.name);
+    const id = `${view.name} ${route}`;
+    let door = doors.get(id);
     if (door === undefined) {
-      door = openDoor(options, view);
-      doors.set(view.name, door);
+      door = openDoor(options, view, route);
+      doors.set(id, door);
       // A store that was away must not be away for ever.
-      door.catch(() => doors.delete(view.name));
+      door.catch(() => doors.delete(id));
     }
     const { parse, writer } = await door;
     const nowMs = options.now();
@@ -66,13 +68,13 @@ interface RowDoor {
   readonly parse: (row: unknown, index: number, nowMs: number) => SourceRow;
 }
 
-async function openDoor(options: RowWriteOptions, view: FeatureView): Promise<RowDoor> {
+async function openDoor(options: RowWriteOptions, view: FeatureView, route: string): Promise<RowDoor> {
   const { store, registry } = options;
   const writer = createViewWriter({
     store,
     view,
     applied: requireApplied(options.applied, registry, [view]).get(view.name)!,
-    originId: await recordOrigin(store.control, { http: `POST /features/${view.name}/rows` }),
+    originId: await recordOrigin(store.control, { http: route }),
     sourceRank: SOURCE_RANK.stream,
     maxFutureMs: options.maxFutureMs,
     expiryGraceMs: options.expiryGraceMs,

@@ -5,10 +5,10 @@
 
 import { HeadgateError } from "../errors.ts";
 import type { FeatureVector } from "../features/feature-vector.ts";
-import type { FeatureValue } from "../features/field.ts";
 import type { EntityKeys } from "../features/reader.ts";
 import { bindContext } from "../features/request-context.ts";
 import { type Deadline, withinDeadline } from "./deadline.ts";
+import { type EntityContexts, type RequestContext, readByContext } from "./entity-contexts.ts";
 import type { JoinedModel } from "./joined-model.ts";
 
 /** What was read. */
@@ -22,7 +22,9 @@ export interface ServedFeatures {
 /** What a request wants of a version's features. */
 export interface FeatureRequest {
   readonly entities: readonly EntityKeys[];
-  readonly context: Readonly<Record<string, unknown>> | undefined;
+  readonly context: RequestContext;
+  /** Of each entity, where they are not the same for all; `context` is not looked at then. */
+  readonly contexts: EntityContexts | undefined;
   readonly deadline: Deadline;
   /** When reading starts, by the deadline's clock. */
   readonly startMs: number;
@@ -33,12 +35,14 @@ export interface FeatureRequest {
 /** Reads them. Throws or rejects with CONTEXT_INVALID, ENTITY_KEY_INVALID, DEADLINE_EXCEEDED or STORE_UNREACHABLE. */
 export function readFeatures(joined: JoinedModel, request: FeatureRequest): ServedFeatures | Promise<ServedFeatures> {
   const { plan, read } = joined.reader;
-  const { deadline, entities, nowMs, startMs } = request;
-  const context = bindContext(plan, request.context);
+  const { context, contexts, deadline, entities, nowMs, startMs } = request;
   const current = (vectors: FeatureVector[]) => ({ vectors, stale: false });
-  const away = (thrown: unknown) => staleFeatures(thrown, joined, entities, context, nowMs);
+  const away = (thrown: unknown) => staleFeatures(thrown, joined, request);
   try {
-    const vectors = read(entities, context, nowMs);
+    const vectors =
+      contexts === undefined
+        ? read(entities, bindContext(plan, context), nowMs)
+        : readByContext(entities, contexts, (some, its) => read(some, bindContext(plan, its), nowMs));
     if (!(vectors instanceof Promise)) return current(vectors);
     return withinDeadline(vectors, deadline, startMs, "reading the features").then(current, away);
   } catch (thrown) {
@@ -50,14 +54,17 @@ export function readFeatures(joined: JoinedModel, request: FeatureRequest): Serv
 function staleFeatures(
   thrown: unknown,
   { model, reader }: JoinedModel,
-  entities: readonly EntityKeys[],
-  context: readonly FeatureValue[],
-  nowMs: number,
+  { context, contexts, entities, nowMs }: FeatureRequest,
 ): ServedFeatures {
   const maxStaleMs = model.manifest.staleIfErrorMs;
   const isAway = thrown instanceof HeadgateError && thrown.code === "STORE_UNREACHABLE";
-  const vectors =
-    isAway && maxStaleMs !== undefined ? reader.readStale(entities, context, nowMs, maxStaleMs) : undefined;
-  if (vectors === undefined) throw thrown;
-  return { vectors, stale: true };
+  if (!isAway || maxStaleMs === undefined) throw thrown;
+  const held = (some: readonly EntityKeys[], its: RequestContext) => {
+    const vectors = reader.readStale(some, bindContext(reader.plan, its), nowMs, maxStaleMs);
+    if (vectors === undefined) throw thrown;
+    return vectors;
+  };
+  const vectors = contexts === undefined ? held(entities, context) : readByContext(entities, contexts, held);
+  // Memory answers at once.
+  return { vectors: vectors as FeatureVector[], stale: true };
 }

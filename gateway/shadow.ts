@@ -12,6 +12,7 @@ import { bindContext } from "../features/request-context.ts";
 import type { ServedModel } from "../models/lifecycle.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
 import type { RunResult } from "../models/tensor.ts";
+import { type EntityContexts, type RequestContext, readByContext } from "./entity-contexts.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import type { FedEntity } from "./missing-features.ts";
 
@@ -25,6 +26,8 @@ const SHADOW_BUDGET_MS = 2_000;
 export interface AnsweredPart {
   readonly joined: JoinedModel;
   readonly entities: readonly EntityKeys[];
+  /** The request features of each, where they are not the same for all. */
+  readonly contexts: EntityContexts | undefined;
   readonly vectors: readonly FeatureVector[];
   readonly fed: readonly FedEntity[];
   readonly outputs: RunResult["outputs"];
@@ -127,12 +130,14 @@ async function runShadow(
 /** What was read for the answer, where the shadow reads the same; else its own. */
 async function shadowVectors(
   { model, reader }: JoinedModel,
-  { entities, joined, vectors }: AnsweredPart,
+  { contexts, entities, joined, vectors }: AnsweredPart,
   { context, nowMs }: AnsweredRequest,
 ): Promise<readonly FeatureVector[]> {
   const [mine, its] = [model.manifest, joined.model.manifest];
   if (mine.service === its.service && mine.maxAgeMs === its.maxAgeMs) return vectors;
-  return reader.read(entities, bindContext(reader.plan, context), nowMs);
+  const read = (some: readonly EntityKeys[], its: RequestContext) =>
+    reader.read(some, bindContext(reader.plan, its), nowMs);
+  return contexts === undefined ? read(entities, context) : readByContext(entities, contexts, read);
 }
 
 const NOTHING_RAN = Object.freeze({ result: { outputs: [] }, offset: 0 });

@@ -114,7 +114,11 @@ async function openStreams(
   const registry = await loadFeatureRepository(config.projectDirectory);
   const streams = chooseStreams(registry, views);
   const compileDecoder = decoderCompiler(config, now);
-  const store = await openOnlineStore(config.onlineStore, { ...config, redis: { minReplicas: config.minReplicas } });
+  const store = await openOnlineStore(config.onlineStore, {
+    ...config,
+    registry,
+    redis: { minReplicas: config.minReplicas, now: () => performance.now() },
+  });
   try {
     const chosen = [...streams.values()].flat().map(({ view }) => view);
     const plan = planTopics({

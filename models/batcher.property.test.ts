@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBatcher } from "./batcher.ts";
+import type { FeatureRow } from "./tensor.ts";
 
 /** What one client sends: rows (a negative one fails the run) after so many turns of the loop. */
 const request = fc.record({
@@ -21,7 +22,7 @@ test("however requests arrive, each is answered with its own rows or fails for i
           run: async (take) => {
             expect(++underWay).toBe(1);
             await new Promise((resolve) => setImmediate(resolve));
-            const rows = take();
+            const rows = take() as readonly FeatureRow[];
             expect(rows.length).toBeLessThanOrEqual(maxBatchRows);
             underWay--;
             if (rows.some((row) => Number(row[0]) < 0)) throw new Error("negative");

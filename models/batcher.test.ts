@@ -12,7 +12,7 @@ function doubling() {
   const runs: number[][] = [];
   const run: RunModel = async (take) => {
     await nextTurn();
-    const rows = take();
+    const rows = take() as readonly FeatureRow[];
     runs.push(rows.map((row) => Number(row[0])));
     if (rows.some((row) => Number(row[0]) < 0)) throw new Error("negative");
     return doubled(rows);
@@ -27,7 +27,7 @@ function held() {
   const run: RunModel = (take) =>
     new Promise((resolve) => {
       setImmediate(() => {
-        const rows = take();
+        const rows = take() as readonly FeatureRow[];
         sizes.push(rows.length);
         pending.push(() => resolve(doubled(rows)));
       });
@@ -207,7 +207,7 @@ test("after one run that took long a lone request is taken, and shows that the m
   let runMs = 0.1;
   const runTime = new RunTime({ rows: 1, ms: 0.1 }, { rows: 64, ms: 0.3 });
   const run: RunModel = async (take) => {
-    const rows = take();
+    const rows = take() as readonly FeatureRow[];
     await nextTurn();
     nowMs += runMs;
     return doubled(rows);

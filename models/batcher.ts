@@ -4,14 +4,16 @@
  * loop has read what was waiting on its sockets, a lone request waits for nobody, unless its manifest asks for a delay.
  *
  * As many runs are under way as there are to run them (one on this thread); what arrives meanwhile is the next batch.
- * Rows that wait are bounded, and so are rows per run, and a request that would be answered too late is refused at once.
+ * Rows that wait are bounded, and so are rows per run. A request that is expected to be answered too late is refused at
+ * once, and one that has come to be too late by the time of its run is not run: under overload every run is of use.
  * A run that fails is repeated request by request, so that a request with a bad row fails alone.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { cameTooLate, queueFull, tooLate, unloading } from "./batch-refusal.ts";
+import { RunSchedule, type ScheduledRun } from "./run-schedule.ts";
 import type { RunTime } from "./run-time.ts";
 import type { RunModel } from "./session.ts";
-import type { FeatureRow, RunResult } from "./tensor.ts";
+import type { FedRow, RunResult } from "./tensor.ts";
 import { WorkerEndedError } from "./worker-session.ts";
 
 /** Rows in one run. More would hold the event loop for longer at a time, fewer would cost more runs. */
@@ -19,6 +21,12 @@ export const MAX_BATCH_ROWS = 1_024;
 
 /** Rows that may wait. Beyond, requests are refused as OVERLOADED at once rather than answered too late. */
 const MAX_QUEUE_ROWS = 16_384;
+
+/**
+ * Of the time that a request has left, what its run may be expected to end in: runs vary, and a request that is taken and
+ * then comes too late has waited for nothing. Nearer to 1 fewer are refused in a burst and more are dropped.
+ */
+export const BUDGET_SHARE = 0.8;
 
 /** A request's share of a run: `count` rows of the result from `offset` on. */
 export interface BatchedResult {
@@ -30,12 +38,14 @@ export interface BatchedResult {
 /** Where requests wait for the model. */
 export interface Batcher {
   /**
-   * Answers the rows, in order. Rejects with OVERLOADED (also when work is ahead and all of it is expected to take more
-   * than `budgetMs`), with MODEL_UNAVAILABLE after `close`, or as the run does.
+   * Answers the rows, in order. Rejects with OVERLOADED (also when work is ahead and all of it is expected to take too
+   * much of `budgetMs`, or turns out to), with MODEL_UNAVAILABLE after `close`, or as the run does.
    */
-  run(rows: readonly FeatureRow[], budgetMs?: number): Promise<BatchedResult>;
+  run(rows: readonly FedRow[], budgetMs?: number): Promise<BatchedResult>;
   /** Rows waiting for a run. */
   readonly queuedRows: number;
+  /** How long a request of one row is expected to take, ms; 0 while one could begin at once, or nothing is known. */
+  readonly expectedMs: number;
   /** Takes no more; resolves when all that was taken is answered. */
   close(): Promise<void>;
 }
@@ -58,8 +68,10 @@ export interface BatcherOptions {
 }
 
 interface Waiting {
-  readonly rows: readonly FeatureRow[];
+  readonly rows: readonly FedRow[];
   readonly arrivedMs: number;
+  /** When its answer stops being wanted, by the clock. */
+  readonly untilMs: number;
   readonly resolve: (answer: BatchedResult) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -74,7 +86,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
 class TurnBatcher implements Batcher {
   readonly #runModel: RunModel;
   readonly #now: () => number;
-  readonly #runTime: RunTime | undefined;
+  /** Undefined where budgets are not looked at. */
+  readonly #schedule: RunSchedule | undefined;
   readonly #maxRuns: number;
   readonly #maxBatchRows: number;
   readonly #maxQueueRows: number;
@@ -85,38 +98,50 @@ class TurnBatcher implements Batcher {
   #loops = 0;
   /** True from when a run is decided on until it has taken its rows: what arrives till then is in it. */
   #gathering = false;
-  /** When each run under way is expected to end, by the clock. */
-  readonly #endsMs = new Set<{ readonly atMs: number }>();
   #closed = false;
   #onIdle: (() => void)[] = [];
 
   constructor(options: BatcherOptions) {
     this.#runModel = options.run;
     this.#now = options.now;
-    this.#runTime = options.runTime;
     this.#maxRuns = options.maxRuns ?? 1;
     this.#maxBatchRows = options.maxBatchRows ?? MAX_BATCH_ROWS;
     this.#maxQueueRows = options.maxQueueRows ?? MAX_QUEUE_ROWS;
     this.#maxDelayMs = options.maxDelayMs ?? 0;
+    const { now, runTime } = options;
+    const bounds = { maxRuns: this.#maxRuns, maxBatchRows: this.#maxBatchRows, maxDelayMs: this.#maxDelayMs };
+    this.#schedule = runTime && new RunSchedule({ runTime, now, ...bounds });
   }
 
   get queuedRows(): number {
     return this.#queuedRows;
   }
 
-  run(rows: readonly FeatureRow[], budgetMs?: number): Promise<BatchedResult> {
+  get expectedMs(): number {
+    return this.#schedule === undefined || this.#isIdle() ? 0 : this.#schedule.expectedMs(this.#queuedRows + 1);
+  }
+
+  run(rows: readonly FedRow[], budgetMs?: number): Promise<BatchedResult> {
     if (rows.length === 0) return Promise.resolve(NOTHING);
-    if (this.#closed) return Promise.reject(unavailable());
+    if (this.#closed) return Promise.reject(unloading());
     if (this.#queuedRows > 0 && this.#queuedRows + rows.length > this.#maxQueueRows) {
-      return Promise.reject(overloaded(this.#queuedRows, rows.length, this.#maxQueueRows));
+      return Promise.reject(queueFull(this.#queuedRows, rows.length, this.#maxQueueRows));
     }
-    // What could begin at once is never refused: one slow run would be held against the model until another is timed.
-    const isIdle = this.#queuedRows === 0 && this.#endsMs.size < this.#maxRuns;
-    if (budgetMs !== undefined && this.#runTime !== undefined && !isIdle) {
-      const expectedMs = this.#expectedMs(rows.length, this.#runTime);
-      if (expectedMs > budgetMs) return Promise.reject(tooLate(this.#queuedRows, expectedMs, budgetMs));
+    let untilMs = Number.POSITIVE_INFINITY;
+    if (budgetMs !== undefined && this.#schedule !== undefined && !this.#isIdle()) {
+      const expectedMs = this.#schedule.expectedMs(this.#queuedRows + rows.length);
+      if (expectedMs > budgetMs * BUDGET_SHARE) {
+        return Promise.reject(tooLate(this.#queuedRows, expectedMs, budgetMs));
+      }
+      // What goes with the run that is about to begin can't come to be late before it.
+      if (!this.#gathering || this.#queuedRows + rows.length > this.#maxBatchRows) untilMs = this.#now() + budgetMs;
     }
-    return rows.length <= this.#maxBatchRows ? this.#wait(rows) : this.#waitInParts(rows);
+    return rows.length <= this.#maxBatchRows ? this.#wait(rows, untilMs) : this.#waitInParts(rows, untilMs);
+  }
+
+  /** What could begin at once is never refused: one slow run would be held against the model until another is timed. */
+  #isIdle(): boolean {
+    return this.#queuedRows === 0 && (this.#schedule?.runs ?? 0) < this.#maxRuns;
   }
 
   close(): Promise<void> {
@@ -124,35 +149,19 @@ class TurnBatcher implements Batcher {
     return this.#loops > 0 ? new Promise((resolve) => this.#onIdle.push(resolve)) : Promise.resolve();
   }
 
-  /** Until a run can begin, and then as many rounds of full runs as the rows ahead and these make, the last one less full. */
-  #expectedMs(rowCount: number, runTime: RunTime): number {
-    let freeMs = 0;
-    if (this.#endsMs.size >= this.#maxRuns) {
-      let soonestMs = Number.POSITIVE_INFINITY;
-      for (const { atMs } of this.#endsMs) soonestMs = Math.min(soonestMs, atMs);
-      freeMs = Math.max(0, soonestMs - this.#now());
-    }
-    const rows = this.#queuedRows + rowCount;
-    const roundRows = this.#maxBatchRows * this.#maxRuns;
-    const fullRounds = Math.ceil(rows / roundRows) - 1;
-    const lastRows = Math.min(this.#maxBatchRows, rows - fullRounds * roundRows);
-    const fullMs = fullRounds === 0 ? 0 : fullRounds * runTime.expectedMs(this.#maxBatchRows);
-    return freeMs + this.#maxDelayMs + fullMs + runTime.expectedMs(lastRows);
-  }
-
-  #wait(rows: readonly FeatureRow[]): Promise<BatchedResult> {
+  #wait(rows: readonly FedRow[], untilMs: number): Promise<BatchedResult> {
     return new Promise((resolve, reject) => {
       const arrivedMs = this.#maxDelayMs === 0 ? 0 : this.#now();
-      this.#waiting.push({ rows, arrivedMs, resolve, reject });
+      this.#waiting.push({ rows, arrivedMs, untilMs, resolve, reject });
       this.#queuedRows += rows.length;
       this.#startLoop();
     });
   }
 
-  async #waitInParts(rows: readonly FeatureRow[]): Promise<BatchedResult> {
+  async #waitInParts(rows: readonly FedRow[], untilMs: number): Promise<BatchedResult> {
     const parts: Promise<BatchedResult>[] = [];
     for (let start = 0; start < rows.length; start += this.#maxBatchRows) {
-      parts.push(this.#wait(rows.slice(start, start + this.#maxBatchRows)));
+      parts.push(this.#wait(rows.slice(start, start + this.#maxBatchRows), untilMs));
     }
     const answers = await Promise.all(parts);
     const outputs = answers[0]!.result.outputs.map((_, o) =>
@@ -168,9 +177,27 @@ class TurnBatcher implements Batcher {
   }
 
   async #runBatches(): Promise<void> {
-    while (this.#waiting.length > 0 && !this.#gathering) await this.#runNext();
+    // While there is a backlog a run takes from the end of the one before: what lies between holds the next one up, too.
+    let sinceMs: number | undefined;
+    while (this.#waiting.length > 0 && !this.#gathering) {
+      await this.#runNext(sinceMs);
+      if (this.#schedule === undefined || this.#queuedRows === 0 || this.#gathering) continue;
+      sinceMs = this.#maxDelayMs === 0 ? this.#now() : undefined;
+      this.#dropLate(this.#schedule.endMs(this.#queuedRows));
+    }
     this.#loops--;
     if (this.#loops === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** Refuses those that would be late even in the run that begins now, expected to end then. Never while rows gather. */
+  #dropLate(endMs: number): void {
+    if (!this.#waiting.some(({ untilMs }) => untilMs < endMs)) return;
+    const late = this.#waiting.filter(({ untilMs }) => untilMs < endMs);
+    this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs >= endMs);
+    for (const { reject, rows } of late) {
+      this.#queuedRows -= rows.length;
+      reject(cameTooLate());
+    }
   }
 
   /** As many of the waiting requests, first come first, as fit into one run. */
@@ -196,7 +223,7 @@ class TurnBatcher implements Batcher {
   }
 
   /** The batch is closed when the model takes its rows: after all requests that were readable in this turn. */
-  async #runNext(): Promise<void> {
+  async #runNext(sinceMs: number | undefined): Promise<void> {
     let batch: readonly Waiting[] | undefined;
     const take = () => {
       batch = this.#takeBatch();
@@ -205,7 +232,7 @@ class TurnBatcher implements Batcher {
     this.#gathering = true;
     if (this.#maxDelayMs > 0) await this.#gather();
     try {
-      const result = await this.#timed(take);
+      const result = await this.#timed(take, sinceMs);
       answerAll(batch!, result);
     } catch (thrown) {
       batch ??= this.#takeBatch();
@@ -229,25 +256,20 @@ class TurnBatcher implements Batcher {
     }
   }
 
-  async #timed(take: () => readonly FeatureRow[]): Promise<RunResult> {
-    const runTime = this.#runTime;
-    if (runTime === undefined) return this.#runModel(take);
-    let startMs = 0;
-    let rowCount = 0;
-    let end: { readonly atMs: number } | undefined;
+  async #timed(take: () => readonly FedRow[], sinceMs?: number): Promise<RunResult> {
+    const schedule = this.#schedule;
+    if (schedule === undefined) return this.#runModel(take);
+    let run: ScheduledRun | undefined;
     try {
       const result = await this.#runModel(() => {
         const rows = take();
-        startMs = this.#now();
-        rowCount = rows.length;
-        end = { atMs: startMs + runTime.expectedMs(rowCount) };
-        this.#endsMs.add(end);
+        run = schedule.begin(rows.length);
         return rows;
       });
-      runTime.took(rowCount, this.#now() - startMs);
+      if (run !== undefined) schedule.took(run, sinceMs);
       return result;
     } finally {
-      if (end !== undefined) this.#endsMs.delete(end);
+      if (run !== undefined) schedule.end(run);
     }
   }
 
@@ -260,8 +282,11 @@ class TurnBatcher implements Batcher {
   }
 }
 
-function rowsOf(batch: readonly Waiting[]): readonly FeatureRow[] {
-  return batch.length === 1 ? batch[0]!.rows : batch.flatMap((request) => request.rows);
+function rowsOf(batch: readonly Waiting[]): readonly FedRow[] {
+  if (batch.length === 1) return batch[0]!.rows;
+  const all: FedRow[] = [];
+  for (const { rows } of batch) for (const row of rows) all.push(row);
+  return all;
 }
 
 function answerAll(batch: readonly Waiting[], result: RunResult): void {
@@ -271,22 +296,4 @@ function answerAll(batch: readonly Waiting[], result: RunResult): void {
     request.resolve({ result, offset, count });
     offset += count;
   }
-}
-
-function overloaded(queuedRows: number, rowCount: number, maxQueueRows: number): HeadgateError {
-  return new HeadgateError(
-    "OVERLOADED",
-    `${queuedRows} rows wait for the model and ${rowCount} more would pass the limit of ${maxQueueRows}; send this request again in a moment.`,
-  );
-}
-
-function tooLate(queuedRows: number, expectedMs: number, budgetMs: number): HeadgateError {
-  return new HeadgateError(
-    "OVERLOADED",
-    `${queuedRows} rows wait for the model, so that this request is expected to take ${Math.ceil(expectedMs)} ms of the ${Math.max(0, Math.floor(budgetMs))} it has left; send it again in a moment, or with more time.`,
-  );
-}
-
-function unavailable(): HeadgateError {
-  return new HeadgateError("MODEL_UNAVAILABLE", "This version of the model is being unloaded; send the request again.");
 }

@@ -4,7 +4,7 @@
  * behind. The stored one says what the version's files are, so that a load notices when they are no longer that.
  */
 
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { type ErrorCode, HeadgateError, reasonOf } from "../errors.ts";
 import type { InspectedModel } from "./deploy-graph.ts";
 import type { FileSum } from "./file-sums.ts";
 import { parseManifest } from "./manifest.ts";
@@ -25,19 +25,34 @@ export interface ChosenManifest extends ManifestText {
   readonly origin: string;
 }
 
-/** MANIFEST_INVALID: there is no manifest, and the graph alone does not say what goes where. */
+/** There is no manifest that fits, and one has to be written for the model; see `noManifest` and `otherManifest`. */
 export class ManifestNeeded extends HeadgateError {
+  /** Why, without what could be made. */
+  readonly sentence: string;
   /** What could be made of the graph, with the gaps that its author has to fill. */
   readonly skeleton: Skeleton;
 
-  constructor(model: string, skeleton: Skeleton) {
-    const sentences = skeleton.unmatched.slice(0, SENTENCES_SHOWN).join(" ");
-    super(
-      "MANIFEST_INVALID",
-      `Model "${model}" has no manifest yet, and the graph alone does not say what goes where. ${sentences} Complete this one and deploy it with the model: ${JSON.stringify(skeleton.manifest).slice(0, SKELETON_CHARACTERS)}`,
-    );
+  constructor(code: ErrorCode, sentence: string, skeleton: Skeleton, cause?: unknown) {
+    const { manifest, unmatched } = skeleton;
+    const gaps = unmatched.slice(0, SENTENCES_SHOWN).join(" ");
+    const next = unmatched.length > 0 ? "Complete this one" : "Read this one, made from its graph,";
+    const shown = JSON.stringify(manifest).slice(0, SKELETON_CHARACTERS);
+    super(code, `${sentence} ${gaps === "" ? "" : `${gaps} `}${next} and deploy it with the model: ${shown}`, cause);
+    this.sentence = sentence;
     this.skeleton = skeleton;
   }
+}
+
+/** MANIFEST_INVALID: a model's first version came without one, and the graph alone does not say what goes where. */
+function noManifest(model: string, skeleton: Skeleton): ManifestNeeded {
+  const sentence = `Model "${model}" has no manifest yet, and the graph alone does not say what goes where.`;
+  return new ManifestNeeded("MANIFEST_INVALID", sentence, skeleton);
+}
+
+/** What a version is refused with that came without a manifest and that the newest version's does not fit. */
+export function otherManifest(thrown: HeadgateError, skeleton: Skeleton): ManifestNeeded {
+  const sentence = `${thrown.message} That is the newest version's manifest, taken since none came with this file; give it its own, with --manifest or as the form's part manifest.`;
+  return new ManifestNeeded(thrown.code, sentence, skeleton, thrown);
 }
 
 /** The most gaps that a refusal tells, and the most of a skeleton, in characters. */
@@ -65,7 +80,7 @@ export async function chooseManifest(
     };
   }
   const skeleton = skeletonOf(graph, services, classLabels);
-  if (skeleton.unmatched.length > 0) throw new ManifestNeeded(model, skeleton);
+  if (skeleton.unmatched.length > 0) throw noManifest(model, skeleton);
   const { service } = skeleton.manifest;
   return {
     text: skeletonText(skeleton),

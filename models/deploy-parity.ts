@@ -15,10 +15,14 @@ export function checkParity(
   verdicts: ParityVerdicts,
   nowMs: number,
 ): string {
+  const failed: string[] = [];
   const lacking = views.flatMap((view) => {
     const verdict = verdicts.get(view);
     if (verdict === undefined) return [`${view} was never compared`];
-    if (verdict.verdict !== "pass") return [`${view}: ${verdict.reason}`];
+    if (verdict.verdict !== "pass") {
+      failed.push(view);
+      return [`${view} failed (${verdict.reason.replace(/\.+$/, "")})`];
+    }
     const ageMs = nowMs - verdict.at_ms;
     return ageMs <= requireParityMs ? [] : [`${view} was compared at ${new Date(verdict.at_ms).toISOString()}`];
   });
@@ -27,8 +31,14 @@ export function checkParity(
   }
   throw new HeadgateError(
     "PARITY_REQUIRED",
-    `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.join("; ")}. Run headgate parity and deploy again.`,
+    `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.join("; ")}. ${nextStep(failed)}`,
   );
+}
+
+/** What failed fails again until its rows are put right. */
+function nextStep(failed: readonly string[]): string {
+  if (failed.length === 0) return "Run headgate parity and deploy again.";
+  return `See in the last parity report what differs in ${failed.join(", ")}, put it right (headgate parity --repair, or load it again), run headgate parity and deploy again.`;
 }
 
 /** Of a sample it is only a bound that is known. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
@@ -15,6 +15,7 @@ import {
   promote,
   replaceTraffic,
   retire,
+  retireModel,
   rollback,
   shadow,
   type TrafficChange,
@@ -104,9 +105,13 @@ test("rolling back ends the canary first, and asks nobody to prove anything", as
   expect(loaded).toEqual([]);
 });
 
-test("without a previous version it goes to the one below; below the first there is none", async () => {
+test("without a previous version it goes to the one below, which must load; below the first there is none", async () => {
   put({ stable: 2 });
+  broken.add(1);
+  expect(await refusal(change(rollback()))).toMatchObject({ code: "GOLDEN_MISMATCH" });
+  broken.clear();
   expect(await change(rollback())).toMatchObject({ stable: 1, previous: 2 });
+  expect(loaded).toEqual([1, 1]);
   put({ stable: 1 });
   expect(await refusal(change(rollback()))).toMatchObject({
     code: "TRAFFIC_INVALID",
@@ -224,14 +229,50 @@ describe("retiring", () => {
     writeFileSync(join(folder, "m", "5", "model.onnx"), "half");
     expect(await repository.versions("m")).toEqual([4, 3, 2, 1]);
     await retire(tools(), "m", 5);
-    expect(readdirSync(join(folder, "m", "5"))).toEqual([]);
+    expect(existsSync(join(folder, "m", "5"))).toBe(false);
     for (const version of [5, 9]) {
       expect(await refusal(retire(tools(), "m", version))).toMatchObject({ code: "VERSION_NOT_FOUND" });
     }
   });
 
   test("what serves without a traffic file is in use", async () => {
-    expect(await refusal(retire(tools(), "m", 4))).toMatchObject({ code: "VERSION_IN_USE" });
+    expect(await refusal(retire(tools(), "m", 4))).toMatchObject({
+      code: "VERSION_IN_USE",
+      message: expect.stringContaining("promote another first, or retire the whole model (--all)"),
+    });
+  });
+
+  test("of a whole model leaves its numbers alone, and deletes what answers last", async () => {
+    writeFileSync(join(folder, "m", "model.json"), "{}");
+    put({ stable: 2, canary: { version: 3, percent: 5 } });
+    let seen: readonly (readonly number[])[] = [];
+    const watched = {
+      ...repository,
+      deleteModel: async (model: string, last: number | undefined) => {
+        const deleting = repository.deleteModel(model, last);
+        let isOver = false;
+        void deleting.finally(() => {
+          isOver = true;
+        });
+        while (!isOver) seen = [...seen, await repository.versions(model)];
+        await deleting;
+      },
+    };
+    await retireModel(tools({ repository: watched }), "m");
+    const steps = seen.map(String).filter((one, i, all) => i === 0 || one !== all[i - 1]);
+    expect(steps.filter((one) => one !== "").every((one) => one.split(",").includes("2"))).toBe(true);
+    expect(readdirSync(join(folder, "m")).sort()).toEqual([1, 2, 3, 4].map((version) => `${version}.deploy.json`));
+    expect(await repository.models()).toEqual([]);
+    expect(await repository.nextVersion("m")).toBe(5);
+    expect(await refusal(retireModel(tools(), "m"))).toMatchObject({ code: "MODEL_NOT_FOUND" });
+    expect(await refusal(retireModel(tools(), "n"))).toMatchObject({ code: "MODEL_NOT_FOUND" });
+  });
+
+  test("of a whole model takes what is left of one that was broken off, and a traffic file that nobody understands", async () => {
+    writeFileSync(join(folder, "m", "traffic.json"), "{");
+    for (const version of [1, 2, 3, 4]) await repository.deleteVersion("m", version);
+    await retireModel(tools(), "m");
+    expect(readdirSync(join(folder, "m"))).not.toContain("traffic.json");
   });
 });
 

@@ -57,8 +57,8 @@ export interface TrafficNow {
 /** A change of traffic. */
 export interface TrafficChange {
   readonly next: (now: TrafficNow) => Traffic;
-  /** True: the versions have served before and are not asked to prove anything. */
-  readonly isReturn?: boolean;
+  /** True where the versions have served before and are not asked to prove anything. */
+  readonly isReturn?: (now: TrafficNow) => boolean;
   /** True: what the file says now does not matter, not even whether it can be understood. */
   readonly isWhole?: boolean;
 }
@@ -84,7 +84,8 @@ export async function changeTraffic(
   const parse = change.isWhole === true ? understood : undefined;
   const { etag, traffic, versions } = await readTrafficState(repository, model, parse);
   const stable = traffic?.stable ?? (await tools.servingVersion(model));
-  const wanted = change.next({ model, versions, traffic, etag, stable });
+  const now: TrafficNow = { model, versions, traffic, etag, stable };
+  const wanted = change.next(now);
   const next = checkTraffic(trafficJson(wanted), `the traffic of model "${model}"`);
   const content = formatTraffic(next);
   if (traffic !== undefined && etag !== undefined && formatTraffic(traffic) === content) {
@@ -94,7 +95,7 @@ export async function changeTraffic(
   for (const version of new Set([...answering, ...(next.previous === undefined ? [] : [next.previous])])) {
     requireVersion(model, version, versions);
   }
-  if (change.isReturn !== true) await requireServing(tools, model, answering);
+  if (change.isReturn?.(now) !== true) await requireServing(tools, model, answering);
   return { traffic: next, etag: await repository.putTraffic(model, content, etag), changed: true };
 }
 
@@ -134,7 +135,7 @@ export function shadow(version: number, isOn: boolean): TrafficChange {
         previous: traffic?.previous,
       };
     },
-    isReturn: !isOn,
+    isReturn: () => !isOn,
   };
 }
 
@@ -155,7 +156,8 @@ export function rollback(): TrafficChange {
       const left = (traffic?.shadow ?? []).filter((version) => version !== back);
       return { stable: back, canary: undefined, shadow: left, previous: stable };
     },
-    isReturn: true,
+    // The version below the first that was ever promoted has not served.
+    isReturn: ({ traffic }) => traffic?.canary !== undefined || traffic?.previous !== undefined,
   };
 }
 
@@ -178,16 +180,17 @@ function understood({ content, file }: TrafficFile): Traffic | undefined {
  * VERSION_NOT_FOUND, and VERSION_IN_USE while it answers or shadows. One that is only kept to go back to is let go of
  * first. The traffic is not held meanwhile: a promote of the same version at the same moment names one that is gone.
  */
-export async function retire(tools: TrafficTools, model: string, version: number): Promise<void> {
+export async function retire(
+  tools: Pick<TrafficTools, "repository" | "servingVersion">,
+  model: string,
+  version: number,
+): Promise<void> {
   const { repository, servingVersion } = tools;
   const { etag, traffic } = await readTrafficState(repository, model);
   const stable = traffic?.stable ?? (await servingVersion(model));
   const part = partOf(version, stable, traffic);
   if (part !== undefined) {
-    throw new HeadgateError(
-      "VERSION_IN_USE",
-      `Version ${version} of model "${model}" is ${part}; take it out of the traffic first.`,
-    );
+    throw new HeadgateError("VERSION_IN_USE", `Version ${version} of model "${model}" is ${part}.`);
   }
   if (traffic?.previous === version) {
     await repository.putTraffic(model, formatTraffic({ ...traffic, previous: undefined }), etag);
@@ -195,10 +198,23 @@ export async function retire(tools: TrafficTools, model: string, version: number
   await repository.deleteVersion(model, version);
 }
 
+/**
+ * Deletes a model with all of its versions, whoever they answer; the one that is stable goes last, so that none that is
+ * not meant to answers meanwhile. Throws MODEL_NOT_FOUND. Broken off, it can be done again.
+ */
+export async function retireModel(
+  { repository, servingVersion }: Pick<TrafficTools, "repository" | "servingVersion">,
+  model: string,
+): Promise<void> {
+  const { traffic } = await readTrafficState(repository, model, understood);
+  const stable = traffic?.stable ?? (await servingVersion(model));
+  await repository.deleteModel(model, stable);
+}
+
 function partOf(version: number, stable: number | undefined, traffic: Traffic | undefined): string | undefined {
-  if (version === stable) return "the stable one";
-  if (version === traffic?.canary?.version) return "the canary";
-  return traffic?.shadow.includes(version) ? "a shadow" : undefined;
+  if (version === stable) return "the stable one; promote another first, or retire the whole model (--all)";
+  if (version === traffic?.canary?.version) return "the canary; take it out of the traffic first";
+  return traffic?.shadow.includes(version) ? "a shadow; take it out of the traffic first" : undefined;
 }
 
 function stableOf({ model, stable }: TrafficNow): number {

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { HeadgateError } from "../errors.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
-import type { ParityVerdict } from "../features/parity-verdict.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import { temporaryFolder } from "../test/harness/project.ts";
 import { CHECKOUT } from "../test/harness/source-tree.ts";
 import { type DeployRequest, type DeployTools, deploy } from "./deploy.ts";
 import { inspectHere } from "./deploy-graph.ts";
+import { ManifestNeeded } from "./deploy-manifest.ts";
 import type { DeployStep } from "./deploy-step.ts";
 import { sha256Of } from "./file-sums.ts";
 import { readBroken } from "./fixtures/zoo.ts";
@@ -20,7 +20,6 @@ const MODELS = join(CHECKOUT, "examples", "churn", "models");
 const GRAPH = new Uint8Array(readFileSync(join(MODELS, "churn", "1", "model.onnx")));
 const MANIFEST = readFileSync(join(MODELS, "churn", "model.json"), "utf8");
 const NOW_MS = Date.UTC(2026, 10, 23);
-const HOUR_MS = 3_600_000;
 
 let registry: Registry;
 let folder: string;
@@ -107,26 +106,47 @@ test("a repository that does not answer is told of before anything is looked at"
 test("a deploy moves no traffic: who serves now is written down before the new version can be seen", async () => {
   cpSync(MODELS, folder, { recursive: true });
   const seen: unknown[] = [];
-  const watched = {
-    ...repository,
-    addVersion: async (...args: Parameters<ModelRepository["addVersion"]>) => {
-      seen.push(JSON.parse((await repository.readTraffic("churn"))!.content));
-      return repository.addVersion(...args);
-    },
-  };
+  const look = async () => [await repository.versions("churn"), (await repository.readTraffic("churn"))?.content];
+  const addVersion: ModelRepository["addVersion"] = (model, version, upload) =>
+    repository.addVersion(model, version, {
+      ...upload,
+      beforeSeen: async () => {
+        seen.push(await look());
+        await upload.beforeSeen!();
+        seen.push(await look());
+      },
+    });
+  const watched = { ...repository, addVersion };
   const deployed = await deploy(tools({ repository: watched, servingVersion: async () => 1 }), request());
   expect(deployed.version).toBe(2);
-  expect(seen).toEqual([{ stable: 1 }]);
-  expect(JSON.parse((await repository.readTraffic("churn"))!.content)).toEqual({ stable: 1 });
+  const pin = '{\n  "stable": 1\n}\n';
+  expect(seen).toEqual([
+    [[1], undefined],
+    [[1], pin],
+  ]);
+  expect(await look()).toEqual([[2, 1], pin]);
 });
 
-test("what was written down of the traffic stays when nothing can be stored, and the refusal says so", async () => {
+test("files that can't be stored leave no traffic; what fails after it was written says that it stays", async () => {
   cpSync(MODELS, folder, { recursive: true });
-  const addVersion = () => Promise.reject(new HeadgateError("REPOSITORY_UNREACHABLE", "Full."));
-  const full = { ...repository, addVersion };
-  const over = { repository: full, servingVersion: async () => 1 };
-  expect(String(await refusal(request(), over))).toMatch(/Full\. churn\/traffic\.json.*stays: version 1 serves on/);
-  expect(String(await refusal(request(), over))).toMatch(/Full\.$/);
+  const full = new HeadgateError("REPOSITORY_UNREACHABLE", "Full.");
+  const failing = (addVersion: ModelRepository["addVersion"]) => ({
+    repository: { ...repository, addVersion },
+    servingVersion: async () => 1,
+  });
+  expect(
+    await refusal(
+      request(),
+      failing(() => Promise.reject(full)),
+    ),
+  ).toBe(full);
+  expect(await repository.readTraffic("churn")).toBeUndefined();
+  const late = failing(async (_model, _version, { beforeSeen }) => {
+    await beforeSeen!();
+    throw full;
+  });
+  expect(String(await refusal(request(), late))).toMatch(/Full\. churn\/traffic\.json.*stays: version 1 serves on/);
+  expect(await refusal(request(), late)).toBe(full);
 });
 
 test("a process that ends gives the deploy up, whatever it was at", async () => {
@@ -134,6 +154,16 @@ test("a process that ends gives the deploy up, whatever it was at", async () => 
   const dryRun = () => Promise.reject(new Error("its worker was ended")).finally(() => ending.abort(reason));
   expect(await refusal(request(), { dryRun, signal: ending.signal })).toBe(reason);
   expect(steps.at(-1)).toMatchObject({ step: "dry_run", ok: false, detail: "It ends." });
+});
+
+test("checks that take too long are given up", async () => {
+  const dryRun: DeployTools["dryRun"] = (_model, signal) =>
+    new Promise((_, reject) => signal!.addEventListener("abort", () => reject(new Error("its worker was ended"))));
+  expect(await refusal(request({ checksMaxMs: 500 }), { dryRun })).toMatchObject({
+    code: "MODEL_FAILED",
+    message: expect.stringMatching(/took longer than 0\.5 s/),
+  });
+  expect(await storedVersions()).toEqual([]);
 });
 
 test("without a manifest the newest version's is taken, but not its examples", async () => {
@@ -162,6 +192,20 @@ test("where it does not, the refusal says what is missing and has a manifest to 
   expect(said()).toEqual(["checksum true", "graph true", "manifest false"]);
 });
 
+test("a file that the newest version's manifest does not fit is refused with one to begin with", async () => {
+  await deploy(tools(), request());
+  const bytes = new Uint8Array(readFileSync(join(CHECKOUT, "models/fixtures/zoo/mixed-pipeline/1/model.onnx")));
+  const thrown = await refusal(request({ manifest: undefined, file: { name: "mixed.onnx", bytes } }));
+  expect(thrown).toBeInstanceOf(ManifestNeeded);
+  expect(thrown).toMatchObject({
+    code: "SIGNATURE_MISMATCH",
+    message: expect.stringMatching(/newest version's manifest.*--manifest.*\{"service":"churn_v1"/),
+  });
+  // With a manifest of its own the mismatch is that one's.
+  const own = await refusal(request({ file: { name: "mixed.onnx", bytes } }));
+  expect(own).not.toBeInstanceOf(ManifestNeeded);
+});
+
 test("a dry run stores nothing", async () => {
   expect(await deploy(tools(), request({ dryRun: true }))).toMatchObject({ version: 1, stored: false });
   expect(await storedVersions()).toEqual([]);
@@ -180,7 +224,7 @@ test("of two at once one wins, and the other is told", async () => {
 describe("refused, with nothing stored", () => {
   const file = (name: string) => ({ name: `${name}.onnx`, bytes: readBroken(name) });
   const cases: readonly (readonly [string, Partial<DeployRequest>, Partial<DeployTools>, string, string, RegExp])[] = [
-    ["another checksum", { sha256: "0".repeat(64) }, {}, "checksum", "MODEL_FILE_INVALID", /SHA-256.*not 0000/],
+    ["another checksum", { sha256: "0".repeat(64) }, {}, "checksum", "CHECKSUM_MISMATCH", /SHA-256.*not 0000/],
     ["a corrupt file", { file: file("corrupt") }, {}, "graph", "MODEL_FILE_INVALID", /corrupt\.onnx/],
     ["a file cut short", { file: file("truncated") }, {}, "graph", "MODEL_FILE_INVALID", /truncated\.onnx/],
     ["an empty file", { file: file("empty") }, {}, "graph", "MODEL_FILE_INVALID", /empty\.onnx/],
@@ -251,50 +295,3 @@ describe("refused, with nothing stored", () => {
     expect(steps).toEqual([]);
   });
 });
-
-describe("parity", () => {
-  const verdict = (over: Partial<ParityVerdict>) => ({
-    parityVerdicts: async () => new Map([["customer_30d_features", { ...PASSED, ...over }]]),
-  });
-  const asked = () => request({ manifest: manifestWith({ require_parity: "36h" }) });
-
-  test("that passed lately lets the version through", async () => {
-    await deploy(tools(verdict({})), asked());
-    expect(steps.find(({ step }) => step === "parity")!.detail).toContain(
-      "customer_30d_features has a passing verdict",
-    );
-  });
-
-  test("of a sample says so", async () => {
-    await deploy(tools(verdict({ sample: { share: 0.1, seed: 3 } })), asked());
-    expect(steps.find(({ step }) => step === "parity")!.detail).toContain(
-      "customer_30d_features (of a sample of 10%: at most 1% of all entities differ) has",
-    );
-  });
-
-  test.each([
-    ["is older than the manifest takes", { at_ms: NOW_MS - 37 * HOUR_MS }, /was compared at 2026-11-21/],
-    ["failed", { verdict: "fail" as const, reason: "2 % differ" }, /2 % differ/],
-  ])("that %s does not", async (_, over, sentence) => {
-    expect(await refusal(asked(), verdict(over))).toMatchObject({
-      code: "PARITY_REQUIRED",
-      message: expect.stringMatching(sentence),
-    });
-  });
-});
-
-const PASSED: ParityVerdict = {
-  run: "r",
-  at_ms: NOW_MS - HOUR_MS,
-  verdict: "pass",
-  reason: "all agree",
-  checked: 10,
-  compared: 10,
-  mismatch_rate: 0,
-  mismatch_rate_bound: 0.01,
-  outcomes: {},
-  causes: {},
-  materialized_to: null,
-  definition: "d",
-  sample: null,
-};

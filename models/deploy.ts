@@ -14,19 +14,23 @@ import type { ParityVerdicts } from "../features/parity-verdict.ts";
 import { compileReadPlan, viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import { type DeployFile, type InspectedModel, type InspectModel, sentFiles } from "./deploy-graph.ts";
-import { chooseManifest, type ManifestText, storedManifest } from "./deploy-manifest.ts";
+import { chooseManifest, type ManifestText, otherManifest, storedManifest } from "./deploy-manifest.ts";
 import { checkParity } from "./deploy-parity.ts";
 import { createSteps, type DeployStep, type RunStep } from "./deploy-step.ts";
+import { storeVersion } from "./deploy-store.ts";
 import { gradualSums } from "./deploy-sums.ts";
 import type { FileSum } from "./file-sums.ts";
 import { compileExamples } from "./golden.ts";
 import type { LoadedModel, VersionToLoad } from "./loaded-model.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { type ServiceColumns, skeletonOf } from "./manifest-skeleton.ts";
 import { checkModelName, type ModelRepository } from "./repository.ts";
 import { requireAnswer } from "./repository-answer.ts";
 import { MODEL_FILE } from "./repository-layout.ts";
-import { compileSignature } from "./signature.ts";
-import { formatTraffic } from "./traffic.ts";
+import { compileSignature, type Graph } from "./signature.ts";
+
+/** A version that is to be loaded to see whether it can be; `signal` gives it up. */
+export type CandidateToLoad = Pick<VersionToLoad, "repository" | "name" | "version" | "manifest" | "signal">;
 
 /** What deploys need of the process they run in, a gateway's or a command's. */
 export interface DeployTools {
@@ -34,9 +38,9 @@ export interface DeployTools {
   readonly registry: Registry;
   readonly inspect: InspectModel;
   /** Opens a version beside whatever serves, so that nothing waits for it. */
-  readonly load: (version: Pick<VersionToLoad, "repository" | "name" | "version" | "manifest">) => Promise<LoadedModel>;
+  readonly load: (version: CandidateToLoad) => Promise<LoadedModel>;
   /** Runs a loaded version over real entities; gives what was found in a sentence. Throws DRY_RUN_FAILED. */
-  readonly dryRun: (model: LoadedModel) => Promise<string>;
+  readonly dryRun: (model: LoadedModel, signal?: AbortSignal) => Promise<string>;
   readonly parityVerdicts: (views: readonly string[]) => Promise<ParityVerdicts>;
   /** The version that answers a model's requests now; undefined where none does. */
   readonly servingVersion: (model: string) => Promise<number | undefined>;
@@ -65,7 +69,15 @@ export interface DeployRequest {
   readonly dryRun: boolean;
   /** Told of each step as soon as it is over. */
   readonly onStep: (step: DeployStep) => void;
+  /** The longest that all checks may take, ms; CHECKS_MAX_MS unless given. */
+  readonly checksMaxMs?: number;
 }
+
+/**
+ * The longest that all checks of a deploy may take, ms: a gateway has few deploys at a time, and a slow model with many
+ * examples would hold one for hours.
+ */
+const CHECKS_MAX_MS = 10 * 60_000;
 
 /** A version that passed. */
 export interface Deployed {
@@ -80,11 +92,31 @@ export interface Deployed {
 }
 
 /**
- * Deploys a version. Throws MODEL_FILE_INVALID, MANIFEST_INVALID (ManifestNeeded where there is none), SIGNATURE_MISMATCH,
+ * Deploys a version. Throws CHECKSUM_MISMATCH, MODEL_FILE_INVALID, MANIFEST_INVALID and SIGNATURE_MISMATCH (ManifestNeeded where none came with it),
  * GOLDEN_MISMATCH, MODEL_FAILED, DRY_RUN_FAILED, PARITY_REQUIRED, DEPLOY_CONFLICT, and what the repository or the online
  * store throw.
  */
 export async function deploy(tools: DeployTools, request: DeployRequest): Promise<Deployed> {
+  const { checksMaxMs = CHECKS_MAX_MS } = request;
+  const limit = new AbortController();
+  const late = () => limit.abort(tooLong(checksMaxMs));
+  const timer = setTimeout(late, checksMaxMs);
+  const signal = AbortSignal.any([limit.signal, ...(tools.signal === undefined ? [] : [tools.signal])]);
+  try {
+    return await deployWithin({ ...tools, signal }, request, () => clearTimeout(timer));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooLong(checksMaxMs: number): HeadgateError {
+  return new HeadgateError(
+    "MODEL_FAILED",
+    `The checks of this deploy took longer than ${checksMaxMs / 1_000} s and were given up; make the model quicker, or its examples fewer.`,
+  );
+}
+
+async function deployWithin(tools: DeployTools, request: DeployRequest, onChecked: () => void): Promise<Deployed> {
   const { repository } = tools;
   const { file, model, weights } = request;
   checkModelName(model);
@@ -93,7 +125,7 @@ export async function deploy(tools: DeployTools, request: DeployRequest): Promis
   const sums = await run("checksum", () => checkSum(request));
   const inspected = await run("graph", () => inspect(tools, file, weights));
   const checked = await run("manifest", () => checkManifest(tools, request, inspected, sums));
-  await run("signature", () => checkSignature(tools, checked.manifest, inspected));
+  await run("signature", () => checkSignature(tools, request, checked.manifest, inspected));
   const candidate: Candidate = { model, version, file, weights, ...checked };
   const loaded = await run("golden", () => loadBeside(tools, candidate));
   try {
@@ -101,7 +133,11 @@ export async function deploy(tools: DeployTools, request: DeployRequest): Promis
   } finally {
     await loaded.close();
   }
-  if (!request.dryRun) await run("store", () => store(tools, candidate));
+  onChecked();
+  if (!request.dryRun) {
+    const files = storedFiles(file, weights);
+    await run("store", () => storeVersion(tools, { model, version, files, manifest: checked.text }));
+  }
   return Object.freeze({
     model,
     version,
@@ -132,7 +168,7 @@ async function checkSum({ file, sha256, weights }: DeployRequest) {
     return { value, detail: `${file.name}: ${bytes} bytes, SHA-256 ${found}${compared}` };
   }
   throw new HeadgateError(
-    "MODEL_FILE_INVALID",
+    "CHECKSUM_MISMATCH",
     `${file.name} has the SHA-256 ${found}, not ${sha256.slice(0, 64)}: it was changed or cut on its way; send it again.`,
   );
 }
@@ -155,21 +191,36 @@ async function checkManifest(
   inspected: InspectedModel,
   sums: Sums,
 ) {
-  const services = [...registry.services.values()].map((service) => ({
-    service: service.name,
-    columns: compileReadPlan(service).columns,
-  }));
   const chosen =
     given === undefined
-      ? await chooseManifest(repository, model, inspected, services)
+      ? await chooseManifest(repository, model, inspected, servicesOf(registry))
       : { ...given, origin: given.file };
   const text = storedManifest(chosen, sums, inspected.classLabels);
   const value: CheckedManifest = { text, manifest: parseManifest(text, chosen.file) };
   return { value, detail: chosen.origin };
 }
 
+function servicesOf(registry: Registry): readonly ServiceColumns[] {
+  const services = [...registry.services.values()];
+  return services.map((service) => ({ service: service.name, columns: compileReadPlan(service).columns }));
+}
+
 /** Asked of the graph before the model is loaded, so that a mismatch is not told by a run that fails. */
-async function checkSignature({ registry }: DeployTools, manifest: Manifest, { graph }: InspectedModel) {
+async function checkSignature(
+  { registry }: DeployTools,
+  { manifest: given }: DeployRequest,
+  manifest: Manifest,
+  { classLabels, graph }: InspectedModel,
+) {
+  try {
+    return signatureStep(registry, manifest, graph);
+  } catch (thrown) {
+    if (given !== undefined || !(thrown instanceof HeadgateError) || thrown.code !== "SIGNATURE_MISMATCH") throw thrown;
+    throw otherManifest(thrown, skeletonOf(graph, servicesOf(registry), classLabels));
+  }
+}
+
+function signatureStep(registry: Registry, manifest: Manifest, graph: Graph) {
   const service = registry.services.get(manifest.service);
   if (service === undefined) {
     throw new HeadgateError(
@@ -197,10 +248,10 @@ interface Candidate extends CheckedManifest {
   readonly weights: readonly DeployFile[];
 }
 
-async function loadBeside({ load }: DeployTools, { file, manifest, model, text, version, weights }: Candidate) {
+async function loadBeside({ load, signal }: DeployTools, { file, manifest, model, text, version, weights }: Candidate) {
   const readManifest = async () => ({ file: manifest.file, content: text });
   const repository = { ...sentFiles(file, weights), readManifest };
-  const value = await load({ repository, name: model, version, manifest });
+  const value = await load({ repository, name: model, version, manifest, signal });
   const { examples } = manifest;
   const answered =
     examples.length === 0
@@ -210,68 +261,13 @@ async function loadBeside({ load }: DeployTools, { file, manifest, model, text, 
 }
 
 async function proveOnStore(tools: DeployTools, run: RunStep, loaded: LoadedModel, manifest: Manifest) {
-  await run("dry_run", async () => ({ value: undefined, detail: await tools.dryRun(loaded) }));
+  await run("dry_run", async () => ({ value: undefined, detail: await tools.dryRun(loaded, tools.signal) }));
   if (manifest.requireParityMs === undefined) return;
   const views = viewsOf(tools.registry.services.get(manifest.service)!).map(({ name }) => name);
   await run("parity", async () => ({
     value: undefined,
     detail: checkParity(manifest, views, await tools.parityVerdicts(views), tools.now()),
   }));
-}
-
-async function store(tools: DeployTools, { file, model, text, version, weights }: Candidate) {
-  const { repository } = tools;
-  const pin = await pinTraffic(tools, model);
-  try {
-    await repository.addVersion(model, version, { files: storedFiles(file, weights), manifest: text });
-  } catch (thrown) {
-    throw pin.written === undefined ? thrown : withPin(thrown, model, pin.written);
-  }
-  // Nothing served before, so nothing is moved; a traffic file that somebody else wrote meanwhile stands.
-  if (!pin.isThere) await putFirstTraffic(repository, model, version);
-  return { value: undefined, detail: `version ${version} is in ${repository.address}` };
-}
-
-/** What is written down of who serves. */
-interface Pin {
-  readonly isThere: boolean;
-  /** The version that this deploy wrote down. */
-  readonly written: number | undefined;
-}
-
-/** Writes down who serves where only the newest version's number says it. */
-async function pinTraffic({ repository, servingVersion }: DeployTools, model: string): Promise<Pin> {
-  if ((await trafficOf(repository, model)) !== undefined) return { isThere: true, written: undefined };
-  const serving = await servingVersion(model);
-  if (serving === undefined) return { isThere: false, written: undefined };
-  const isOurs = await putFirstTraffic(repository, model, serving);
-  return { isThere: true, written: isOurs ? serving : undefined };
-}
-
-/** A repository takes no traffic file back, so who is refused is told of the one that stays. */
-function withPin(thrown: unknown, model: string, stable: number): unknown {
-  if (!(thrown instanceof HeadgateError)) return thrown;
-  const stays = `${model}/traffic.json, written for this deploy, stays: version ${stable} serves on, and no newer one does before it is promoted.`;
-  return new HeadgateError(thrown.code, `${thrown.message} ${stays}`, thrown);
-}
-
-async function trafficOf(repository: ModelRepository, model: string) {
-  return repository.readTraffic(model).catch((thrown: unknown) => {
-    if (thrown instanceof HeadgateError && thrown.code === "MODEL_NOT_FOUND") return undefined;
-    throw thrown;
-  });
-}
-
-/** False where somebody else was first. */
-async function putFirstTraffic(repository: ModelRepository, model: string, stable: number): Promise<boolean> {
-  const content = formatTraffic({ stable, canary: undefined, shadow: [], previous: undefined });
-  try {
-    await repository.putTraffic(model, content, undefined);
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof HeadgateError) || thrown.code !== "DEPLOY_CONFLICT") throw thrown;
-    return false;
-  }
 }
 
 function counted(things: readonly unknown[], name: string): string {

@@ -12,7 +12,7 @@ import {
 import { type Manifest, parseManifest } from "./manifest.ts";
 import type { RunModel } from "./session.ts";
 import { compileSignature, type TensorType } from "./signature.ts";
-import type { OutputValue } from "./tensor.ts";
+import type { FeatureRow, OutputValue } from "./tensor.ts";
 
 const COLUMNS = [columnOfKind("float32", "unused"), columnOfKind("float32", "f")];
 
@@ -36,7 +36,7 @@ function setUp(type: TensorType, expected: readonly unknown[]) {
 const answering =
   (answers: readonly OutputValue[]): RunModel =>
   async (take) => {
-    const rows = take();
+    const rows = take() as readonly FeatureRow[];
     return { outputs: [rows.map(() => "not compared"), rows.map((row) => answers[Number(row[1])]!)] };
   };
 
@@ -111,7 +111,7 @@ describe("GOLDEN_MISMATCH names example, output, expected and got", () => {
   test("right alone and wrong in a batch", async () => {
     const { manifest, signature, examples } = setUp("float32", [1, 2]);
     const run: RunModel = async (take) => {
-      const rows = take();
+      const rows = take() as readonly FeatureRow[];
       return { outputs: [[], rows.map((row) => (rows.length > 1 ? 1 : Number(row[1]) + 1))] };
     };
     await expect(checkExamples(run, examples, signature, manifest)).rejects.toThrow(
@@ -189,7 +189,7 @@ describe("a manifest that allows fewer rows in a run", () => {
     const { manifest, signature, examples } = setUp("float32", [0, 1, 2, 3, 4, 5, 6]);
     const sizes: number[] = [];
     const run: RunModel = async (take) => {
-      const rows = take();
+      const rows = take() as readonly FeatureRow[];
       sizes.push(rows.length);
       return answering([0, 1, 2, 3, 4, 5, 6])(() => rows);
     };
@@ -204,7 +204,7 @@ describe("a manifest that allows fewer rows in a run", () => {
   test("is compared in every part", async () => {
     const { manifest, signature, examples } = setUp("float32", [0, 1, 2, 3, 4]);
     const run: RunModel = async (take) => {
-      const rows = take();
+      const rows = take() as readonly FeatureRow[];
       return answering([0, 1, 2, 3, rows.length === 1 ? 4 : 7])(() => rows);
     };
     await expect(checkExamples(run, examples, signature, { ...manifest, maxBatchRows: 3 })).rejects.toThrow(

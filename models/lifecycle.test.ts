@@ -38,7 +38,7 @@ test("the highest version serves", async () => {
   expect(model.stable!.version).toBe(12);
   expect(model.versions).toEqual([
     { version: 12, state: "READY", reason: undefined },
-    { version: 1, state: "UNAVAILABLE", reason: "Not loaded: version 12 serves." },
+    { version: 1, state: "UNKNOWN", reason: "Not loaded: version 12 serves." },
   ]);
 });
 

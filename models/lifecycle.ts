@@ -6,7 +6,7 @@
 
 import { reasonOf } from "../errors.ts";
 import { ModelVersions } from "./model-versions.ts";
-import type { ModelsOptions, ServedModel } from "./served-model.ts";
+import type { ModelsOptions, RefreshedUntil, ServedModel } from "./served-model.ts";
 import { SpareWorker } from "./spare-worker.ts";
 
 export type { ModelsOptions, ServedModel };
@@ -17,10 +17,12 @@ export interface Models {
   /** Sorted by name. */
   list(): readonly ServedModel[];
   /**
-   * Reads the repository again, one model or all, and resolves when what it says is served. One at a time a model;
-   * asked for during one, it is done once more. Rejects when the repository does not answer; what serves stays.
+   * Reads the repository again, one model or all, and resolves when what it says is served; see RefreshedUntil, which is
+   * "loaded" unless given. One at a time a model; asked
+   * for during one, what needs no load is served at once, and the rest is done once more. Rejects when the repository does
+   * not answer or a worker process ended, and it is to be tried again; what serves stays. After `close` it does nothing.
    */
-  refresh(name?: string): Promise<void>;
+  refresh(name?: string, until?: RefreshedUntil): Promise<void>;
   /** Closes every loaded version, once nobody holds it. */
   close(): Promise<void>;
 }
@@ -40,6 +42,7 @@ class OpenModels implements Models {
   #served: ReadonlyMap<string, ServedModel> = new Map();
   /** Nobody is served while models are opened for the first time, and this thread is the quickest place for it. */
   #isServing = false;
+  #closed = false;
 
   constructor(options: ModelsOptions) {
     this.#options = options;
@@ -61,8 +64,8 @@ class OpenModels implements Models {
     return [...this.#served.values()];
   }
 
-  async refresh(name?: string): Promise<void> {
-    if (name !== undefined) return this.#refreshModel(name);
+  async refresh(name?: string, until?: RefreshedUntil): Promise<void> {
+    if (name !== undefined) return this.#refreshModel(name, until);
     const failures: unknown[] = [];
     for (const one of new Set([...(await this.#options.repository.models()), ...this.#versions.keys()])) {
       await this.#refreshModel(one).catch((thrown: unknown) => failures.push(thrown));
@@ -71,17 +74,19 @@ class OpenModels implements Models {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#versions.values()].map((versions) => versions.close()));
     await this.#spare.close();
   }
 
-  #refreshModel(name: string): Promise<void> {
+  async #refreshModel(name: string, until?: RefreshedUntil): Promise<void> {
+    if (this.#closed) return;
     let versions = this.#versions.get(name);
     if (versions === undefined) {
       versions = new ModelVersions(name, this.#options, this.#spare, (served) => this.#put(name, served));
       this.#versions.set(name, versions);
     }
-    return versions.refresh(this.#isServing);
+    return versions.refresh(this.#isServing, until);
   }
 
   #put(name: string, served: ServedModel | undefined): void {

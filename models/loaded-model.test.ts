@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FeatureColumn } from "../features/read-plan.ts";
 import { expectAnswers } from "./fixtures/answers.ts";
 import { columnOfKind, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
-import { type LoadedModel, loadModel, type ModelRunEvent, type ModelStateEvent } from "./loaded-model.ts";
+import { type LoadedModel, loadModel, type ModelStateEvent } from "./loaded-model.ts";
 import { parseManifest } from "./manifest.ts";
 import { type ModelRepository, openModelRepository } from "./repository.ts";
+import type { ModelRunEvent } from "./run-counts.ts";
 
 const now = () => performance.now();
 const TOLERANCE = 1e-6;
@@ -128,6 +129,17 @@ test("states and runs are told to whoever listens", async () => {
     { model: "int64", version: 1, rows: rows.length * 2, durationMs: expect.any(Number), failed: false },
     { model: "int64", version: 1, rows: 1, durationMs: expect.any(Number), failed: true },
   ]);
+});
+
+test("one that only goes to another place is READY again without a word, unless it does not load", async () => {
+  const states: string[] = [];
+  const onState = (event: unknown) => states.push((event as ModelStateEvent).state);
+  subscribe("headgate:model-state", onState);
+  const moved = { repository, name: "int64", version: 1, now, isMove: true };
+  await (await loadModel({ ...moved, columnsOf: zooColumns })).close();
+  await loadModel({ ...moved, columnsOf: () => undefined }).catch(() => undefined);
+  unsubscribe("headgate:model-state", onState);
+  expect(states).toEqual(["UNLOADING", "UNAVAILABLE", "UNAVAILABLE"]);
 });
 
 test("a candidate's states and runs are told to nobody, whether it loads or not", async () => {

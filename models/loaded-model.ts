@@ -12,10 +12,10 @@ import { type Manifest, parseManifest } from "./manifest.ts";
 import { type OpenedModel, openElsewhere, openHere, type ProvenModel, prove } from "./opened-model.ts";
 import { type Place, type Placement, settle } from "./placement.ts";
 import type { ModelRepository } from "./repository.ts";
-import type { RunModel, TakeRows } from "./session.ts";
-import type { Signature } from "./signature.ts";
+import { observeRuns, RunCounts } from "./run-counts.ts";
+import type { Graph, Signature } from "./signature.ts";
 import type { SpareWorker } from "./spare-worker.ts";
-import type { FeatureRow } from "./tensor.ts";
+import type { FedRow } from "./tensor.ts";
 import { WORKERS_WORK } from "./worker-session.ts";
 import type { ClassLabels } from "./zipmap.ts";
 
@@ -28,10 +28,14 @@ export interface LoadedModel {
   readonly version: number;
   readonly manifest: Manifest;
   readonly signature: Signature;
+  /** The inputs and outputs as the model file declares them. */
+  readonly graph: Graph;
   /** The service's features, in the order that `predict` takes them. */
   readonly columns: readonly FeatureColumn[];
-  /** READY until `close`. */
+  /** READY until `close`; UNAVAILABLE while its worker processes end again and again. */
   readonly state: ModelState;
+  /** Why it can't run although it is loaded; undefined while it can. */
+  readonly failure: string | undefined;
   /** SHA-256 of the model file as it lies in the repository, and of its files of weights after it, hexadecimal. */
   readonly sha256: string;
   /** Of the model file and its files of weights. */
@@ -46,6 +50,10 @@ export interface LoadedModel {
   readonly placement: Placement;
   /** Rows waiting for a run. */
   readonly queuedRows: number;
+  /** How long one more row is expected to take, ms; 0 while nothing is ahead of it. */
+  readonly expectedMs: number;
+  /** Of its runs since it was loaded. */
+  readonly runCounts: RunCounts;
   /**
    * Holds the version from when a request finds it to when it is answered: `close` waits for as many `leave` as there
    * were `enter`. To be called in the turn in which it was found.
@@ -53,12 +61,12 @@ export interface LoadedModel {
   enter(): void;
   leave(): void;
   /**
-   * Answers feature rows in the order of `columns`, together with whoever else asks in the same turn. Missing values
-   * are to be dealt with before, by the manifest's policy. Rejects with OVERLOADED (at once, when what waits and this
-   * would take more than `budgetMs`, by what runs have taken so far), MODEL_UNAVAILABLE, MODEL_FAILED,
-   * FEATURES_MISSING or SIGNATURE_MISMATCH (a value that the input's type can't hold).
+   * Answers feature rows in the order of `columns`, or rows of tensors, together with whoever else asks in the same
+   * turn. Missing values are to be dealt with before, by the manifest's policy. Rejects with OVERLOADED (at once, when
+   * what waits and this would take more than `budgetMs`, by what runs have taken so far), MODEL_UNAVAILABLE,
+   * MODEL_FAILED, FEATURES_MISSING or SIGNATURE_MISMATCH (a value that the input's type can't hold).
    */
-  predict(rows: readonly FeatureRow[], budgetMs?: number): Promise<BatchedResult>;
+  predict(rows: readonly FedRow[], budgetMs?: number): Promise<BatchedResult>;
   /** Waits for those that hold it, answers what was taken, then frees the model. */
   close(): Promise<void>;
 }
@@ -80,17 +88,7 @@ export interface ModelStateEvent {
   readonly reason: string | undefined;
 }
 
-/** Published after every run of a model; `durationMs` is from the call to the answer, with the turn that it waits. */
-export interface ModelRunEvent {
-  readonly model: string;
-  readonly version: number;
-  readonly rows: number;
-  readonly durationMs: number;
-  readonly failed: boolean;
-}
-
 const modelState = channel("headgate:model-state");
-const modelRun = channel("headgate:model-run");
 
 /** Which version to load. */
 export interface VersionToLoad extends Omit<LoadOptions, "repository"> {
@@ -105,6 +103,8 @@ export interface VersionToLoad extends Omit<LoadOptions, "repository"> {
   readonly aside?: boolean;
   /** True for one that is only tried, as a deploy does: nobody is told of its states and runs, since it never serves. */
   readonly isCandidate?: boolean;
+  /** True where the same files are loaded already and only go to another place: that they are READY again is no news. */
+  readonly isMove?: boolean;
   /** Aborted: it is not loaded after all, and its worker is ended, also later. */
   readonly signal?: AbortSignal | undefined;
   /** Lends the worker that versions are proven in; each gets one of its own unless given. */
@@ -116,6 +116,7 @@ export async function loadModel(options: VersionToLoad): Promise<LoadedModel> {
   const { name, version, now } = options;
   const enter = (state: ModelState, reason?: string) => {
     if (options.isCandidate === true) return;
+    if (options.isMove === true && (state === "LOADING" || state === "READY")) return;
     const event: ModelStateEvent = { model: name, version, state, reason };
     if (modelState.hasSubscribers) modelState.publish(event);
   };
@@ -166,8 +167,9 @@ function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) 
   const { name, now, version, maxBatchRows: mostRows = MAX_BATCH_ROWS } = options;
   const { columns, manifest, opened, place } = parts;
   const { runMicros, runTime, signature } = parts.proven;
+  const runCounts = new RunCounts();
   const batcher = createBatcher({
-    run: options.isCandidate === true ? place.run : observed(place.run, name, version, now),
+    run: options.isCandidate === true ? place.run : observeRuns(place.run, { name, version, now, runCounts }),
     now,
     runTime,
     maxRuns: place.maxRuns,
@@ -195,6 +197,7 @@ function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) 
     version,
     manifest,
     signature,
+    graph: opened.session.graph,
     columns,
     sha256: opened.sha256,
     modelBytes: opened.modelBytes,
@@ -205,12 +208,19 @@ function serve(options: VersionToLoad, parts: Parts, enter: (state: ModelState) 
     get state() {
       return state === "READY" && place.failure() !== undefined ? "UNAVAILABLE" : state;
     },
+    get failure() {
+      return place.failure();
+    },
     get queuedRows() {
       return batcher.queuedRows;
     },
+    get expectedMs() {
+      return batcher.expectedMs;
+    },
+    runCounts,
     enter: holders.enter,
     leave: holders.leave,
-    predict: (rows: readonly FeatureRow[], budgetMs?: number) => batcher.run(rows, budgetMs),
+    predict: (rows: readonly FedRow[], budgetMs?: number) => batcher.run(rows, budgetMs),
     close: () => (ending ??= end()),
   });
 }
@@ -235,36 +245,13 @@ function createHolders() {
   };
 }
 
-/** Tells the channel of every run; calls straight through while nobody listens. */
-function observed(run: RunModel, model: string, version: number, now: () => number): RunModel {
-  async function runObserved(take: TakeRows) {
-    const startMs = now();
-    let failed = true;
-    let rowCount = 0;
-    const counted = () => {
-      const rows = take();
-      rowCount = rows.length;
-      return rows;
-    };
-    try {
-      const result = await run(counted);
-      failed = false;
-      return result;
-    } finally {
-      const durationMs = now() - startMs;
-      modelRun.publish({ model, version, rows: rowCount, durationMs, failed } satisfies ModelRunEvent);
-    }
-  }
-  return (take) => (modelRun.hasSubscribers ? runObserved(take) : run(take));
-}
-
-/** A deployed version's files are what they were when it was deployed. Throws MODEL_FILE_INVALID. */
+/** A deployed version's files are what they were when it was deployed. Throws CHECKSUM_MISMATCH. */
 function checkFiles(manifest: Manifest, { file, files }: OpenedModel): void {
   for (const [name, { bytes, sha256 }] of Object.entries(manifest.files)) {
     const found = files.get(name);
     if (found?.bytes === bytes && found.sha256 === sha256) continue;
     throw new HeadgateError(
-      "MODEL_FILE_INVALID",
+      "CHECKSUM_MISMATCH",
       `${name} beside ${file} is not what ${manifest.file} says was deployed (${bytes} bytes, SHA-256 ${sha256}); deploy it again as a new version.`,
     );
   }

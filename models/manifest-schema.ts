@@ -97,7 +97,7 @@ const ManifestSchema = strict(
     max_batch: whole([1, BATCH_ROWS_MAX], "rows").optional(),
     max_delay_us: whole([0, DELAY_US_MAX], "microseconds").optional(),
     threads: whole([1, THREADS_MAX], "worker threads").optional(),
-    latency_budget: z.string('must be a length such as "5ms"').optional(),
+    latency_budget: z.string('must be a length such as "5ms" or "300us"').optional(),
     score: z.string(SCORE_SENTENCE).regex(SCORE, SCORE_SENTENCE).optional(),
     require_parity: z.string('must be a length such as "36h"').optional(),
     class_labels: record(

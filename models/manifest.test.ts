@@ -40,6 +40,11 @@ function refusal(manifest: unknown): string {
   throw new Error("the manifest was taken");
 }
 
+test("a quick model's budget may be less than a millisecond", () => {
+  const text = JSON.stringify({ ...SMALL, latency_budget: "300us" });
+  expect(parseManifest(text, "m.json").latencyBudgetMs).toBe(0.3);
+});
+
 test("a whole manifest is taken", () => {
   const manifest = parseManifest(JSON.stringify(WHOLE), FILE);
   expect(manifest).toEqual({
@@ -118,7 +123,12 @@ describe("refused, naming file, path and what to write", () => {
       /max_delay_us must be a whole number of microseconds from 0/,
     ],
     ["no thread", { ...SMALL, threads: 0 }, /threads must be a whole number of worker threads from 1 to 64/],
-    ["a budget as a number", { ...SMALL, latency_budget: 5 }, /latency_budget must be a length such as "5ms"/],
+    [
+      "a budget as a number",
+      { ...SMALL, latency_budget: 5 },
+      /latency_budget must be a length such as "5ms" or "300us"/,
+    ],
+    ["a budget of no time", { ...SMALL, latency_budget: "0us" }, /latency_budget is "0us"/],
     ["a budget without unit", { ...SMALL, latency_budget: "5" }, /latency_budget is "5"/],
     ["parity without unit", { ...SMALL, require_parity: "36" }, /require_parity is "36"/],
     ["a score that is none", { ...SMALL, score: "label[x]" }, /score must name a number of the answer/],

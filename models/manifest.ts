@@ -217,6 +217,9 @@ function durationMs(
 ): number | undefined {
   const text = written[key];
   if (text === undefined) return undefined;
+  // Quick models take less than a millisecond, the least of other lengths.
+  const micros = key === "latency_budget" ? /^([1-9]\d{0,8})us$/.exec(text)?.[1] : undefined;
+  if (micros !== undefined) return Number(micros) / 1_000;
   try {
     return parseDurationMs(text, key);
   } catch (thrown) {

@@ -8,6 +8,7 @@ import { HeadgateError } from "../errors.ts";
 import { readBroken, readExpected, ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type Models, openModels } from "./lifecycle.ts";
 import { type ModelRepository, openModelRepository } from "./repository.ts";
+import { WorkerEndedError } from "./worker-session.ts";
 
 let directory: string;
 let repository: ModelRepository;
@@ -90,7 +91,7 @@ test("roles follow the traffic file; what is loaded needs no load to be promoted
   expect([...served().ready.keys()]).toEqual([1, 3]);
   expect(states()).toEqual([
     [3, "READY"],
-    [2, "UNAVAILABLE"],
+    [2, "UNKNOWN"],
     [1, "READY"],
   ]);
   await putTraffic({ stable: 1, canary: { version: 2, percent: 10 }, shadow: [3] });
@@ -193,7 +194,54 @@ test("refreshes that are asked for while one is under way are one more, after it
   await new Promise((resolve) => setImmediate(resolve));
   goOn();
   await Promise.all([first, ...others]);
-  expect([listed, served().stable!.version]).toEqual([3, 2]);
+  // One of them looks whether there is anything that needs no load.
+  expect([listed, served().stable!.version]).toEqual([4, 2]);
+});
+
+test("a worker that ends while it has a version is not the files' fault, until the third has", async () => {
+  await put(2);
+  let reads = 0;
+  const ended = new WorkerEndedError("MODEL_FAILED", "The worker process is gone.");
+  await putTraffic({ stable: 1 });
+  await open({
+    readModel: (model, version) => {
+      if (version === 1) return repository.readModel(model, version);
+      reads++;
+      return Promise.reject(ended);
+    },
+  });
+  expect(reads).toBe(1);
+  await expect(models.refresh("double")).rejects.toBe(ended);
+  await models.refresh("double");
+  expect(reads).toBe(3);
+  expect(served().versions[0]).toMatchObject({
+    version: 2,
+    state: "UNAVAILABLE",
+    reason: expect.stringMatching(/gone/),
+  });
+  await models.refresh("double");
+  expect([reads, served().stable!.version]).toEqual([3, 1]);
+});
+
+test("a traffic file that can't be understood has an ETag of its own, and the one before decides", async () => {
+  await putTraffic({ stable: 1 });
+  await open();
+  const { trafficEtag } = served();
+  expect(served().trafficFileEtag).toBe(trafficEtag);
+  await writeFile(join(directory, "double/traffic.json"), '{"stable":');
+  await models.refresh("double");
+  const { etag } = (await repository.readTraffic("double"))!;
+  expect([served().trafficEtag, served().trafficFileEtag]).toEqual([trafficEtag, etag]);
+  expect(etag).not.toBe(trafficEtag);
+});
+
+test("after closing nothing is opened any more", async () => {
+  await open();
+  await cp(join(ZOO, "string"), join(directory, "string"), { recursive: true });
+  await models.close();
+  await models.refresh();
+  await models.refresh("string");
+  expect(models.get("string")).toBeUndefined();
 });
 
 test("models come and go", async () => {

@@ -4,40 +4,18 @@
  * and is tried again when its files have changed. Versions that are no longer wanted are closed once nobody holds them.
  */
 
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { reasonOf } from "../errors.ts";
 import { type LoadedModel, loadModel } from "./loaded-model.ts";
+import { isUnreachable, type ModelListing, NOTHING_LISTED, readListing } from "./model-listing.ts";
+import { servedModel, type Version } from "./model-snapshot.ts";
 import { belongsInline } from "./placement.ts";
-import { isModelName } from "./repository-layout.ts";
-import type { ModelsOptions, ServedModel, VersionStatus } from "./served-model.ts";
+import type { ModelsOptions, RefreshedUntil, ServedModel } from "./served-model.ts";
 import type { SpareWorker } from "./spare-worker.ts";
-import { parseTraffic, type Traffic } from "./traffic.ts";
+import type { Traffic } from "./traffic.ts";
+import { WorkerEndedError } from "./worker-session.ts";
 
-/** What is known of a version. */
-interface Version {
-  /** Loaded, and what its files were then. */
-  readonly model: LoadedModel | undefined;
-  readonly fingerprint: string | undefined;
-  /** Why the files that `failed` stands for did not load; of a loaded version, why newer files under its number did not. */
-  readonly reason: string | undefined;
-  readonly failed: string | undefined;
-}
-
-/** What the repository says of a model. */
-interface Listing {
-  /** Newest first. */
-  readonly fingerprints: ReadonlyMap<number, string>;
-  readonly traffic: Traffic | undefined;
-  readonly trafficEtag: string | undefined;
-  /** Why the versions or the traffic can't be told. */
-  readonly problem: string | undefined;
-  /** True: it is no model of the repository any more. */
-  readonly isGone: boolean;
-}
-
-const NOTHING: Listing = {
-  fingerprints: new Map(),
-  ...{ traffic: undefined, trafficEtag: undefined, problem: undefined, isGone: false },
-};
+/** Loads of the same files whose worker ends before it is the files' fault: the system may have been short of memory. */
+const WORKER_TRIES = 3;
 
 /** The versions of one model. */
 export class ModelVersions {
@@ -47,10 +25,15 @@ export class ModelVersions {
   readonly #publish: (served: ServedModel | undefined) => void;
   readonly #versions = new Map<number, Version>();
   readonly #closing = new Set<Promise<void>>();
-  #listing = NOTHING;
+  #listing = NOTHING_LISTED;
   #stable: LoadedModel | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** Looks at the traffic while a refresh is under way, one after the other. */
+  #ahead: Promise<unknown> = Promise.resolve();
+  #aheadNext: Promise<boolean> | undefined;
+  /** Why a version that this refresh was to load has to be tried again. */
+  #again: unknown;
   #closed = false;
 
   /** `publish` takes each snapshot, in the turn in which it becomes what serves; undefined: there is no such model. */
@@ -67,7 +50,7 @@ export class ModelVersions {
   }
 
   /** Does what the repository says; see Models.refresh. `isServing` proves new versions off this thread. */
-  refresh(isServing: boolean): Promise<void> {
+  refresh(isServing: boolean, until: RefreshedUntil = "loaded"): Promise<void> {
     if (this.#closed) return Promise.resolve();
     if (this.#running === undefined) {
       this.#running = this.#refresh(isServing).finally(() => {
@@ -82,84 +65,122 @@ export class ModelVersions {
         this.#next = undefined;
         return this.refresh(isServing);
       });
-    return this.#next;
+    const next = this.#next;
+    next.catch(() => {});
+    return this.#lookAhead().then((isAnswering) => (isAnswering && until === "answering" ? undefined : next));
+  }
+
+  /** One look after the other; those that are asked for before one begins are one. */
+  #lookAhead(): Promise<boolean> {
+    if (this.#aheadNext === undefined) {
+      this.#aheadNext = this.#ahead.then(() => {
+        this.#aheadNext = undefined;
+        return this.#showAhead();
+      });
+      // What fails here is told by the refresh that follows.
+      this.#ahead = this.#aheadNext = this.#aheadNext.catch(() => false);
+    }
+    return this.#aheadNext;
+  }
+
+  /**
+   * Shows what needs no load while a refresh is loading, so that a rollback waits for none; whether all that are to answer
+   * or to shadow are shown. What has to be loaded, or let go of, is the next refresh's.
+   */
+  async #showAhead(): Promise<boolean> {
+    if (this.#running === undefined || this.#closed) return false;
+    const listing = await readListing(this.#options.repository, this.#name, this.#listing);
+    const { problem, traffic } = listing;
+    // Closed or over meanwhile: the next refresh is about to read what there is.
+    if (this.#running === undefined || this.#closed) return false;
+    if (problem !== undefined || traffic === undefined || !this.#isLoaded(traffic.stable)) return false;
+    this.#listing = listing;
+    this.#show(this.#wanted(listing, traffic));
+    const parts = [
+      traffic.stable,
+      ...(traffic.canary === undefined ? [] : [traffic.canary.version]),
+      ...traffic.shadow,
+    ];
+    return parts.every((version) => this.#isSettled(version, traffic));
+  }
+
+  /** Whether nothing can be done for a version: it is loaded as it should be, failed as it is, or is not there. */
+  #isSettled(version: number, traffic: Traffic | undefined): boolean {
+    const known = this.#versions.get(version);
+    const fingerprint = this.#listing.fingerprints.get(version);
+    if (fingerprint === undefined || known?.failed === fingerprint) return true;
+    const isAside = traffic?.shadow.includes(version) === true;
+    return known?.model !== undefined && known.fingerprint === fingerprint && isPlaced(known.model, isAside);
   }
 
   /** Ends what is under way and closes every version. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running?.catch(() => {});
+    await this.#ahead;
     for (const { model } of this.#versions.values()) if (model !== undefined) this.#retire(model);
     await Promise.all(this.#closing);
   }
 
   async #refresh(isServing: boolean): Promise<void> {
+    this.#again = undefined;
     try {
-      this.#listing = await this.#read();
+      const listing = await readListing(this.#options.repository, this.#name, this.#listing);
+      this.#listing = listing;
       const kept = await this.#loadWanted(isServing);
-      this.#show(kept);
-      for (const [version, { model }] of [...this.#versions]) {
-        const isThere = this.#listing.fingerprints.has(version);
-        if (model === undefined ? isThere : kept.has(version) || model === this.#stable) continue;
-        this.#versions.delete(version);
-        if (model !== undefined) this.#retire(model);
+      if (this.#listing === listing) {
+        this.#show(kept);
+        this.#letGo(kept);
+      } else {
+        // What was seen ahead is newer, and it is the next refresh's to let go of what that does not want.
+        this.#showSoFar();
       }
     } catch (thrown) {
       if (this.#stable === undefined) this.#publish(this.#snapshot(new Set(), reasonOf(thrown)));
       throw thrown;
     }
+    if (this.#again !== undefined) throw this.#again;
   }
 
-  async #read(): Promise<Listing> {
-    const { repository } = this.#options;
-    const name = this.#name;
-    let fingerprints: ReadonlyMap<number, string>;
-    try {
-      fingerprints = await repository.fingerprints(name);
-      if (fingerprints.size === 0) await repository.readManifest(name);
-    } catch (thrown) {
-      if (isUnreachable(thrown)) throw thrown;
-      return { ...NOTHING, problem: reasonOf(thrown), isGone: await this.#isGone(thrown) };
-    }
-    try {
-      const file = await repository.readTraffic(name);
-      const traffic = file && parseTraffic(file.content, file.file);
-      return { ...NOTHING, fingerprints, traffic, trafficEtag: file?.etag };
-    } catch (thrown) {
-      if (isUnreachable(thrown)) throw thrown;
-      const { traffic, trafficEtag } = this.#listing;
-      return { ...NOTHING, fingerprints, traffic, trafficEtag, problem: reasonOf(thrown) };
+  #letGo(kept: ReadonlySet<number>): void {
+    for (const [version, { model }] of [...this.#versions]) {
+      const isThere = this.#listing.fingerprints.has(version);
+      if (model === undefined ? isThere : kept.has(version) || model === this.#stable) continue;
+      this.#versions.delete(version);
+      if (model !== undefined) this.#retire(model);
     }
   }
 
-  /** A folder whose name no model can have is shown for as long as it is there. */
-  async #isGone(thrown: unknown): Promise<boolean> {
-    if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") return false;
-    return isModelName(this.#name) || !(await this.#options.repository.models()).includes(this.#name);
+  #wanted({ fingerprints }: ModelListing, traffic: Traffic): ReadonlySet<number> {
+    return wantedVersions(traffic, [...fingerprints.keys()], this.#options.versionsReady ?? 0);
   }
 
   /** Loads what is to be loaded and is not; returns the versions that are wanted. Rejects when one can't be reached. */
   async #loadWanted(isServing: boolean): Promise<ReadonlySet<number>> {
-    const { fingerprints, problem, traffic } = this.#listing;
+    const listing = this.#listing;
+    const { fingerprints, problem, traffic } = listing;
     const kept = new Set<number>();
     if (traffic === undefined) {
       // A traffic file that can't be read pins something that is not known: nothing new is begun.
       if (problem !== undefined) return new Set(fingerprints.size === 0 ? [] : this.#versions.keys());
       for (const version of fingerprints.keys()) {
-        if ((await this.#ensure(version, false, isServing)) && kept.add(version)) break;
+        if ((await this.#ensure(version, isServing)) && kept.add(version)) break;
       }
       return kept;
     }
-    for (const version of wantedVersions(traffic, [...fingerprints.keys()], this.#options.versionsReady ?? 0)) {
-      kept.add(version);
+    const wanted = this.#wanted(listing, traffic);
+    this.#showSoFar();
+    for (const version of wanted) {
+      await this.#ensure(version, isServing, traffic);
+      this.#showSoFar();
     }
-    // What needs nothing but versions that are loaded, as a rollback does, waits for no load.
-    if (this.#isLoaded(traffic.stable)) this.#show(kept);
-    for (const version of kept) {
-      await this.#ensure(version, traffic.shadow.includes(version), isServing);
-      if (this.#isLoaded(traffic.stable)) this.#show(kept);
-    }
-    return kept;
+    return wanted;
+  }
+
+  /** What needs nothing but versions that are loaded waits for no load. */
+  #showSoFar(): void {
+    const { traffic } = this.#listing;
+    if (traffic !== undefined && this.#isLoaded(traffic.stable)) this.#show(this.#wanted(this.#listing, traffic));
   }
 
   #isLoaded(version: number): boolean {
@@ -167,18 +188,18 @@ export class ModelVersions {
   }
 
   /** Loads a version unless it is loaded as it should be, or failed as it is; whether it is loaded then. */
-  async #ensure(version: number, aside: boolean, isServing: boolean): Promise<boolean> {
+  async #ensure(version: number, isServing: boolean, traffic?: Traffic): Promise<boolean> {
     const known = this.#versions.get(version);
     const fingerprint = this.#listing.fingerprints.get(version);
-    if (fingerprint === undefined || this.#closed) return known?.model !== undefined;
-    if (known?.model !== undefined && known.fingerprint === fingerprint && isPlaced(known.model, aside)) return true;
-    if (known?.failed === fingerprint) return known.model !== undefined;
+    if (this.#closed || this.#isSettled(version, traffic)) return known?.model !== undefined;
+    const aside = traffic?.shadow.includes(version) === true;
     try {
       const model = await loadModel({
         ...{ ...this.#options, name: this.#name, version, aside, isServing },
         spare: this.#spare,
+        isMove: known?.model?.state === "READY" && known.fingerprint === fingerprint,
       });
-      this.#versions.set(version, { model, fingerprint, reason: undefined, failed: undefined });
+      this.#versions.set(version, { model, fingerprint, reason: undefined, failed: undefined, workersEnded: 0 });
       if (known?.model === undefined) return true;
       if (this.#stable === known.model) this.#stable = model;
       this.#show(new Set(this.#versions.keys()));
@@ -186,9 +207,13 @@ export class ModelVersions {
       return true;
     } catch (thrown) {
       const reason = reasonOf(thrown);
-      const failed = isUnreachable(thrown) ? undefined : fingerprint;
-      this.#versions.set(version, { model: known?.model, fingerprint: known?.fingerprint, reason, failed });
-      if (failed === undefined) throw thrown;
+      const workersEnded = isWorkers(thrown) ? (known?.workersEnded ?? 0) + 1 : 0;
+      const isToBeTried = isUnreachable(thrown) || (workersEnded > 0 && workersEnded < WORKER_TRIES);
+      const failed = isToBeTried ? undefined : fingerprint;
+      const loaded = { model: known?.model, fingerprint: known?.fingerprint };
+      this.#versions.set(version, { ...loaded, reason, failed, workersEnded: isToBeTried ? workersEnded : 0 });
+      if (isUnreachable(thrown)) throw thrown;
+      if (isToBeTried) this.#again = thrown;
       return known?.model !== undefined;
     }
   }
@@ -201,59 +226,12 @@ export class ModelVersions {
     if (fingerprints.size === 0) this.#stable = undefined;
     else if (traffic === undefined) this.#stable = loaded([...kept].find((one) => this.#isLoaded(one))) ?? this.#stable;
     else this.#stable = loaded(traffic.stable) ?? this.#stable ?? loaded(traffic.previous);
-    this.#publish(isGone ? undefined : this.#snapshot(kept, this.#reason()));
+    this.#publish(isGone ? undefined : this.#snapshot(kept));
   }
 
-  #snapshot(kept: ReadonlySet<number>, reason: string | undefined): ServedModel {
-    const { traffic, trafficEtag } = this.#listing;
-    const stable = this.#stable;
-    const ready = new Map<number, LoadedModel>();
-    for (const [version, { model }] of this.#versions) {
-      if (model !== undefined && (kept.has(version) || model === stable)) ready.set(version, model);
-    }
-    const partOf = (version: number) => (version === stable?.version ? undefined : ready.get(version));
-    const canary = traffic?.canary && partOf(traffic.canary.version);
-    const shadows = (traffic?.shadow ?? []).flatMap((version) => partOf(version) ?? []);
-    return Object.freeze({
-      name: this.#name,
-      stable,
-      canary: canary && Object.freeze({ model: canary, percent: traffic!.canary!.percent }),
-      shadows: Object.freeze(shadows),
-      ready,
-      traffic,
-      trafficEtag,
-      versions: Object.freeze(this.#statuses()),
-      reason,
-    });
-  }
-
-  #statuses(): VersionStatus[] {
-    const { fingerprints, traffic } = this.#listing;
-    const why =
-      traffic !== undefined ? "it has no part in the traffic" : `version ${this.#stable?.version ?? "none"} serves`;
-    return [...fingerprints.keys()].map((version) => {
-      const known = this.#versions.get(version);
-      if (known?.model !== undefined) return statusOf(known.model, known.reason);
-      return Object.freeze({ version, state: "UNAVAILABLE", reason: known?.reason ?? `Not loaded: ${why}.` });
-    });
-  }
-
-  /** Why there is no stable version, or another one than there should be. */
-  #reason(): string | undefined {
-    const { fingerprints, problem, traffic } = this.#listing;
-    const serves = this.#stable === undefined ? "" : ` Version ${this.#stable.version} serves.`;
-    if (problem !== undefined) return `${problem}${serves}`;
-    const name = this.#name;
-    if (fingerprints.size === 0) {
-      return `${name}/model.json has no version beside it; put the model into ${name}/1/model.onnx.`;
-    }
-    if (traffic === undefined) {
-      const [newest] = fingerprints.keys();
-      return this.#stable === undefined ? this.#versions.get(newest!)?.reason : undefined;
-    }
-    if (this.#stable?.version === traffic.stable) return undefined;
-    const known = this.#versions.get(traffic.stable)?.reason ?? "there is no such version.";
-    return `Version ${traffic.stable}, which is to be stable, is not ready: ${known}${serves}`;
+  #snapshot(kept: ReadonlySet<number>, problem?: string): ServedModel {
+    const known = { name: this.#name, listing: this.#listing, versions: this.#versions, stable: this.#stable, kept };
+    return servedModel(known, problem);
   }
 
   #retire(model: LoadedModel): void {
@@ -277,20 +255,7 @@ export function wantedVersions(
 const isPlaced = (model: LoadedModel, aside: boolean): boolean =>
   (model.placement === "inline") === belongsInline(model, aside) && model.state === "READY";
 
-/** Whether it is the repository that failed, and not the model. */
-function isUnreachable(thrown: unknown): boolean {
-  return !(thrown instanceof HeadgateError) || UNREACHABLE.has(thrown.code);
-}
-
-const UNREACHABLE: ReadonlySet<string> = new Set(["REPOSITORY_UNREACHABLE", "SOURCE_UNREACHABLE", "SOURCE_DENIED"]);
-
-/** Live: a version that is closed later shows it. */
-function statusOf(model: LoadedModel, reason: string | undefined): VersionStatus {
-  return Object.freeze({
-    version: model.version,
-    get state() {
-      return model.state;
-    },
-    reason,
-  });
+/** Whether it is a worker process that failed, and not the model; a warm-up tells of it in its own words. */
+function isWorkers(thrown: unknown): boolean {
+  return thrown instanceof WorkerEndedError || (thrown instanceof Error && thrown.cause instanceof WorkerEndedError);
 }

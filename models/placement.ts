@@ -31,7 +31,7 @@ export interface Place {
   readonly placement: Placement;
   readonly run: RunModel;
   readonly maxRuns: number;
-  /** Why it can't run any more. */
+  /** Why it can't run now; undefined while it can. */
   failure(): string | undefined;
   release(): Promise<void>;
 }

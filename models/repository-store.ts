@@ -43,6 +43,8 @@ export interface RepositoryStore {
   delete(path: string): Promise<void>;
   /** See ObjectStore.removeLeftovers. */
   removeLeftovers(folder: string): Promise<void>;
+  /** See ObjectStore.removeFolder. */
+  removeFolder(folder: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,7 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
       told(objects.put(locate(path), bytes, condition)),
     delete: (path: string) => told(objects.delete(locate(path))),
     removeLeftovers: (folder: string) => told(objects.removeLeftovers(locate(folder))),
+    removeFolder: (folder: string) => told(objects.removeFolder(locate(folder))),
     close: () => objects.close(),
   });
 }

@@ -75,7 +75,7 @@ test("no model waits for another's load, and closing waits for all", async () =>
   });
   begin((name) => (name === "slow" ? loading : Promise.resolve()));
   expect(await turn({ slow: "1", quick: "1" })).toEqual(["slow", "quick"]);
-  expect(await turn({ slow: "2", quick: "2" })).toEqual(["quick"]);
+  expect(await turn({ slow: "1", quick: "2" })).toEqual(["quick"]);
   let isClosed = false;
   const closing = end().then(() => {
     isClosed = true;
@@ -86,15 +86,19 @@ test("no model waits for another's load, and closing waits for all", async () =>
   await closing;
 });
 
-test("a change while a model is refreshed is not lost", async () => {
+test("a change while a model is refreshed is told at once, so that a rollback waits for no load", async () => {
   const goOn: (() => void)[] = [];
   begin(() => new Promise((resolve) => void goOn.push(resolve)));
   expect(await turn({ a: "1" })).toEqual(["a"]);
-  expect(await turn({ a: "2" })).toEqual([]);
-  goOn.shift()!();
   expect(await turn({ a: "2" })).toEqual(["a"]);
+  expect(await turn({ a: "2" })).toEqual([]);
+  // Whichever is over first, it is the latest that counts.
   goOn.shift()!();
   expect(await turn({ a: "2" })).toEqual([]);
+  goOn.shift()!();
+  expect(await turn({ a: "2" })).toEqual([]);
+  expect(await turn({ a: "1" })).toEqual(["a"]);
+  goOn.shift()!();
   await end();
 });
 

@@ -1,7 +1,8 @@
 /**
  * Notices what changes in a model repository: one list call now and then, and a refresh of the models whose listing is
- * another than before. No model waits for another's load, but for the bound on how many are refreshed at once. A model whose refresh fails, and a repository that does not answer, are asked less often the longer
- * it lasts, so that many gateways do not hold a store down that is coming back.
+ * another than before, also while an earlier refresh is loading: a rollback waits for no load. No model waits for another's,
+ * but for the bound on how many are refreshed at once. A model whose refresh fails, and a repository that does not
+ * answer, are asked less often the longer it lasts, so that many gateways do not hold a store down that is coming back.
  */
 
 import type { Models } from "./lifecycle.ts";
@@ -45,9 +46,8 @@ async function watch(
   { intervalMs, repository, wait }: WatchOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const known = new Map<string, string | undefined>();
   const failures = new Failures();
-  const refreshing = new Map<string, Promise<void>>();
+  const refreshes = new Refreshes((name, now) => refreshed(models, name, now, failures));
   for (;;) {
     await wait(intervalMs, signal).catch(() => {});
     if (signal.aborted) break;
@@ -61,22 +61,61 @@ async function watch(
       failures.began(undefined);
       continue;
     }
-    const changed = [...new Set([...snapshot.keys(), ...known.keys()])].filter(
-      (name) => !known.has(name) || known.get(name) !== snapshot.get(name),
-    );
-    for (const name of changed) {
-      if (refreshing.size >= REFRESHES_AT_ONCE) await Promise.race(refreshing.values());
+    for (const name of refreshes.changed(snapshot)) {
       if (signal.aborted) break;
-      if (refreshing.has(name) || !failures.isDue(name)) continue;
-      const done = refreshed(models, name, snapshot.get(name), failures).then((now) => {
-        refreshing.delete(name);
-        if (now === undefined) known.delete(name);
-        else known.set(name, now);
-      });
-      refreshing.set(name, done);
+      if (refreshes.isUnderWay(name) || failures.isDue(name)) await refreshes.begin(name, snapshot.get(name));
     }
   }
-  await Promise.all(refreshing.values());
+  await refreshes.ended();
+}
+
+/** The refreshes under way, and what each model's listing was when the last one began. */
+class Refreshes {
+  readonly #refresh: (name: string, now: string | undefined) => Promise<string | undefined>;
+  /** What the model was refreshed to; a model that is gone is none. */
+  readonly #known = new Map<string, string | undefined>();
+  /** By name the latest that is under way, and what it is to bring. */
+  readonly #latest = new Map<string, { readonly now: string | undefined }>();
+  readonly #all = new Set<Promise<void>>();
+
+  /** `refresh` never rejects, and says what is known then. */
+  constructor(refresh: (name: string, now: string | undefined) => Promise<string | undefined>) {
+    this.#refresh = refresh;
+  }
+
+  isUnderWay(name: string): boolean {
+    return this.#latest.has(name);
+  }
+
+  /** The names whose listing is another than the one they were, or are being, refreshed to. */
+  changed(snapshot: ReadonlyMap<string, string>): readonly string[] {
+    const names = new Set([...snapshot.keys(), ...this.#known.keys(), ...this.#latest.keys()]);
+    return [...names].filter((name) => {
+      const latest = this.#latest.get(name);
+      if (latest !== undefined) return latest.now !== snapshot.get(name);
+      return !this.#known.has(name) || this.#known.get(name) !== snapshot.get(name);
+    });
+  }
+
+  /** Begins one as soon as there is room; one of a model that is being refreshed already waits for nobody. */
+  async begin(name: string, now: string | undefined): Promise<void> {
+    while (!this.#latest.has(name) && this.#latest.size >= REFRESHES_AT_ONCE) await Promise.race(this.#all);
+    const latest = { now };
+    this.#latest.set(name, latest);
+    const done = this.#refresh(name, now).then((known) => {
+      this.#all.delete(done);
+      if (this.#latest.get(name) !== latest) return;
+      this.#latest.delete(name);
+      if (known === undefined) this.#known.delete(name);
+      else this.#known.set(name, known);
+    });
+    this.#all.add(done);
+  }
+
+  /** Resolves when none is under way. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#all);
+  }
 }
 
 /** What is known of the model then: what the snapshot says, or nothing that a snapshot can say when it failed. */

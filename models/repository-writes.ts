@@ -23,6 +23,8 @@ import type { RepositoryStore } from "./repository-store.ts";
 export interface VersionUpload {
   readonly files: readonly { readonly name: string; readonly bytes: Uint8Array }[];
   readonly manifest: string;
+  /** Done when all files are there, just before the version can be seen; where it fails, the version is not added. */
+  readonly beforeSeen?: () => Promise<void>;
 }
 
 /** The part of ModelRepository that changes it. */
@@ -31,6 +33,7 @@ export interface RepositoryWrites {
   addVersion(model: string, version: number, upload: VersionUpload): Promise<void>;
   putTraffic(model: string, content: string, ifEtag: string | undefined): Promise<string>;
   deleteVersion(model: string, version: number): Promise<void>;
+  deleteModel(model: string, last: number | undefined): Promise<void>;
 }
 
 /** A name of one file: no path, no control character, and not one that a folder hides. */
@@ -43,6 +46,7 @@ export function repositoryWrites(store: RepositoryStore): RepositoryWrites {
     addVersion: (model, version, upload) => addVersion(store, model, version, upload),
     putTraffic: (model, content, ifEtag) => putTraffic(store, model, content, ifEtag),
     deleteVersion: (model, version) => deleteVersion(store, model, version),
+    deleteModel: (model, last) => deleteModel(store, model, last),
   };
 }
 
@@ -82,6 +86,7 @@ async function addVersion(
   if (listed !== undefined) await removeLeftovers(store, model, listed).catch(() => {});
   try {
     for (const { name, bytes } of upload.files) await store.put(versionPath(model, version, name), bytes);
+    await upload.beforeSeen?.();
     await store.put(versionPath(model, version, MANIFEST_FILE), Buffer.from(upload.manifest));
   } catch (cause) {
     const names = upload.files.map(({ name }) => name);
@@ -172,20 +177,54 @@ async function removeLeftovers(store: RepositoryStore, model: string, listed: Li
 async function deleteVersion(store: RepositoryStore, model: string, version: number): Promise<void> {
   checkVersion(model, version);
   const listed = await listModelNow(store, model);
-  await store.removeLeftovers(versionPath(model, version, ""));
-  const files = listed.versions.get(version);
-  // On disk the folder of a deleted version stays.
-  if (files === undefined || (files.size === 0 && listed.claims.has(version))) {
+  if (isAbsent(listed, version)) {
+    // Names that no listing shows may be left.
+    if (listed.versions.has(version)) await removeFolder(store, model, version);
     const what = listed.claims.has(version) ? "it was deleted, or its deploy put no file" : "nobody deployed it";
     throw new HeadgateError("VERSION_NOT_FOUND", `There is no version ${version} of "${model}": ${what}.`);
   }
+  await removeListed(store, model, version, listed);
+}
+
+async function deleteModel(store: RepositoryStore, model: string, last: number | undefined): Promise<void> {
+  const listed = await listModelNow(store, model);
+  const versions = [...listed.versions.keys()].sort((a, b) => Number(a === last) - Number(b === last) || a - b);
+  const there = versions.filter((version) => !isAbsent(listed, version));
+  const own = [TRAFFIC_FILE, MANIFEST_FILE].filter((name) => listed.files.has(name));
+  if (there.length + own.length === 0) {
+    throw new HeadgateError("MODEL_NOT_FOUND", `There is no model "${model}" in ${store.address}: it was deleted.`);
+  }
+  for (const version of there) await removeListed(store, model, version, listed);
+  for (const name of own) await store.delete(`${model}/${name}`);
+}
+
+/** A folder on disk can be empty: of a deploy that is under way, or was broken off. */
+function isAbsent({ claims, versions }: ListedModel, version: number): boolean {
+  const files = versions.get(version);
+  return files === undefined || (files.size === 0 && claims.has(version));
+}
+
+async function removeListed(
+  store: RepositoryStore,
+  model: string,
+  version: number,
+  { claims, versions }: ListedModel,
+): Promise<void> {
   // One that was placed by hand has no claim yet, and is gone for readers with it.
-  if (!listed.claims.has(version)) {
+  if (!claims.has(version)) {
     await claim(store, model, version).catch((cause: unknown) => {
       if (!(cause instanceof HeadgateError && cause.code === "DEPLOY_CONFLICT")) throw cause;
     });
   }
-  await removeFiles(store, model, version, [...files.keys()]);
+  await removeFiles(store, model, version, [...versions.get(version)!.keys()]);
+  await removeFolder(store, model, version);
+}
+
+/** With what killed puts left in it. What else is in it, such as a deploy that is under way, stays. */
+async function removeFolder(store: RepositoryStore, model: string, version: number): Promise<void> {
+  const folder = versionPath(model, version, "");
+  await store.removeLeftovers(folder);
+  await store.removeFolder(folder);
 }
 
 async function putTraffic(

@@ -59,6 +59,7 @@ function memoryObjects(files: Map<string, { readonly bytes: Uint8Array; readonly
       files.delete(path);
     },
     removeLeftovers: async () => {},
+    removeFolder: async () => {},
     close: async () => {},
   });
 }

@@ -64,6 +64,11 @@ export interface ModelRepository extends RepositoryReads, RepositoryWrites {
   putTraffic(model: string, content: string, ifEtag: string | undefined): Promise<string>;
   /** Deletes a version, whose number is never used again. Throws MODEL_NOT_FOUND or VERSION_NOT_FOUND. */
   deleteVersion(model: string, version: number): Promise<void>;
+  /**
+   * Deletes all versions, the one given last, and then the model's manifest and traffic; numbers are never used again.
+   * Throws MODEL_NOT_FOUND where there is nothing to delete.
+   */
+  deleteModel(model: string, last: number | undefined): Promise<void>;
   /** Ends what is under way. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { Traffic } from "./traffic.ts";
 /** What a version is doing. */
 export interface VersionStatus {
   readonly version: number;
+  /** UNKNOWN while nobody has asked it to be loaded. */
   readonly state: ModelState;
   /** Why it is not READY; of one that is, why newer files under its number are not. */
   readonly reason: string | undefined;
@@ -24,12 +25,21 @@ export interface ServedModel {
   readonly ready: ReadonlyMap<number, LoadedModel>;
   /** As the traffic file has it; undefined without one: the newest version that loads is stable. */
   readonly traffic: Traffic | undefined;
+  /** Of the file that `traffic` was read from: the condition of whoever decides by it. */
   readonly trafficEtag: string | undefined;
+  /** Of the traffic file as it is; another one while it can't be understood. */
+  readonly trafficFileEtag: string | undefined;
   /** Newest first. */
   readonly versions: readonly VersionStatus[];
   /** Why there is no stable version, or why it is another one than it should be. */
   readonly reason: string | undefined;
 }
+
+/**
+ * What a refresh is waited for: that all wanted versions are loaded, or only those that answer or shadow; who rolls back
+ * does not want to wait for the load of the version that he is leaving.
+ */
+export type RefreshedUntil = "loaded" | "answering";
 
 /** What models are opened with. */
 export interface ModelsOptions extends LoadOptions {

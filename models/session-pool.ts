@@ -1,7 +1,8 @@
 /**
  * The worker processes of one slow model: each runs one batch at a time. A worker that ends by itself takes the run that
- * it had with it and is replaced, a few times and with growing waits, so that a model that kills every worker does not
- * keep the machine busy with starting them; a run that succeeds ends the count.
+ * it had with it and is replaced with growing waits, so that a model that kills every worker does not keep the machine
+ * busy with starting them; a run that succeeds ends the count. It is never given up, since what ended the workers, such
+ * as a machine short of memory, may be over.
  */
 
 import { channel } from "node:diagnostics_channel";
@@ -11,16 +12,16 @@ import type { Graph, Signature } from "./signature.ts";
 import type { RunResult } from "./tensor.ts";
 import { openInWorker, type SessionWorker } from "./worker-session.ts";
 
-/** Workers that are started one after the other without a run that succeeds; then the version is given up. */
+/** Workers that are started one after the other without a run that succeeds; then the version counts as failed. */
 const RESTARTS_MAX = 6;
-/** The first wait before a worker is started again, ms; it triples, to four minutes in all. */
+/** The first wait before a worker is started again, ms; it triples, to two minutes at most. */
 const FIRST_WAIT_MS = 500;
 
-/** Published when a worker has ended by itself, and when it is replaced or given up. */
+/** Published when a worker has ended by itself, when it is replaced, and once when so many have that the version failed. */
 export interface ModelWorkerEvent {
   readonly model: string;
   readonly version: number;
-  readonly event: "ended" | "restarted" | "given up";
+  readonly event: "ended" | "restarted" | "failing";
   readonly reason: string | undefined;
 }
 
@@ -47,7 +48,7 @@ export interface PoolOptions {
 export interface SessionPool {
   /** Rejects with MODEL_UNAVAILABLE at once while no worker is there. */
   readonly run: RunModel;
-  /** Why it has none and will have none; undefined while it works. */
+  /** Why it has had none for long; undefined while it works. */
   readonly failure: string | undefined;
   /** Ends the workers. No run may be under way. */
   close(): Promise<void>;
@@ -73,7 +74,7 @@ class WorkerPool implements SessionPool {
   /** Runs that wait for a worker: as many at most as the batcher begins. */
   #waiting: { resolve(worker: PooledWorker): void; reject(cause: unknown): void }[] = [];
   #restarts = 0;
-  #failure: string | undefined;
+  #lastReason = "";
   #closed = false;
 
   constructor(options: PoolOptions) {
@@ -82,7 +83,8 @@ class WorkerPool implements SessionPool {
   }
 
   get failure(): string | undefined {
-    return this.#failure;
+    if (this.#workers.size > 0 || this.#restarts < RESTARTS_MAX) return undefined;
+    return `Its worker processes have ended again and again: ${this.#lastReason}.`;
   }
 
   readonly run: RunModel = async (take): Promise<RunResult> => {
@@ -142,10 +144,16 @@ class WorkerPool implements SessionPool {
     if (!this.#workers.delete(pooled) || this.#closed) return;
     const at = this.#idle.indexOf(pooled);
     if (at >= 0) this.#idle.splice(at, 1);
+    this.#lastReason = reason;
     this.#tell("ended", reason);
     if (this.#workers.size === 0) for (const { reject } of this.#waiting.splice(0)) reject(this.#unavailable());
-    for (let lastReason = reason; this.#restarts < RESTARTS_MAX; ) {
-      await this.#wait(FIRST_WAIT_MS * 3 ** this.#restarts++);
+    await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    for (;;) {
+      if (this.#restarts++ === RESTARTS_MAX) this.#tell("failing", this.#lastReason);
+      await this.#wait(FIRST_WAIT_MS * 3 ** Math.min(this.#restarts - 1, RESTARTS_MAX - 1));
       if (this.#closed) return;
       try {
         const opened = await this.#open();
@@ -153,12 +161,9 @@ class WorkerPool implements SessionPool {
         this.#add(opened);
         return this.#tell("restarted", undefined);
       } catch (thrown) {
-        lastReason = reasonOf(thrown);
-        if (this.#restarts === RESTARTS_MAX) this.#tell("ended", lastReason);
+        this.#lastReason = reasonOf(thrown);
       }
     }
-    if (this.#workers.size === 0) this.#failure = `Its worker processes have ended again and again: ${reason}.`;
-    this.#tell("given up", reason);
   }
 
   #tell(event: ModelWorkerEvent["event"], reason: string | undefined): void {
@@ -168,7 +173,7 @@ class WorkerPool implements SessionPool {
 
   #unavailable(): HeadgateError {
     const { name, version } = this.#options;
-    const why = this.#failure ?? "its worker process has ended and is started again";
+    const why = this.failure ?? "its worker process has ended and is started again";
     return new HeadgateError("MODEL_UNAVAILABLE", `Version ${version} of "${name}" can't run now: ${why}.`);
   }
 }

@@ -15,7 +15,7 @@ import { HeadgateError, reasonOf } from "../errors.ts";
 import { type Graph, type GraphPort, type Signature, TENSOR_TYPES } from "./signature.ts";
 import {
   compileFeeds,
-  type FeatureRow,
+  type FedRow,
   type Feeds,
   type OutputValue,
   type RunResult,
@@ -24,7 +24,7 @@ import {
 } from "./tensor.ts";
 
 /** Gives the rows of a run: called once, and as late as can be, so that they may gather until then. */
-export type TakeRows = () => readonly FeatureRow[];
+export type TakeRows = () => readonly FedRow[];
 
 /**
  * Runs the model over the rows that `take` gives at the end of this turn of the event loop, in order. Rejects with
@@ -176,8 +176,15 @@ export function inSteps({ outputs: plans, rowsPerRun }: Signature, runTogether: 
   return Number.isFinite(rowsPerRun) ? runInSteps : runTogether;
 }
 
-function runFailed(file: string, rowCount: number, thrown: unknown): HeadgateError {
-  return new HeadgateError("MODEL_FAILED", `${file} failed over ${rowCount} rows: ${reasonOfRuntime(thrown)}.`, thrown);
+/** The runtime itself failed over a run's rows; other failures of a run are of what it answered, or of its process. */
+export class RunFailedError extends HeadgateError {}
+
+function runFailed(file: string, rowCount: number, thrown: unknown): RunFailedError {
+  return new RunFailedError(
+    "MODEL_FAILED",
+    `${file} failed over ${rowCount} rows: ${reasonOfRuntime(thrown)}.`,
+    thrown,
+  );
 }
 
 /** TensorProto.DataType of the types that no tensor in JavaScript has: the runtime's binding says their number alone. */

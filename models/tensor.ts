@@ -15,9 +15,13 @@ import { HeadgateError } from "../errors.ts";
 import { canonicalInteger, type FeatureValue } from "../features/field.ts";
 import { decodeFloat16, encodeFloat16 } from "./float16.ts";
 import type { InputPlan, OutputPlan, TensorType } from "./signature.ts";
+import { type NumberArray, type TensorElements, TensorRow } from "./tensor-row.ts";
 
 /** The features of one entity in the service's order; what follows them is not looked at. */
 export type FeatureRow = readonly FeatureValue[];
+
+/** A row that a run is fed: features, or what a client has laid out as tensors itself (tensor-row.ts). */
+export type FedRow = FeatureRow | TensorRow;
 
 /** What one output answers for one row. */
 export type OutputValue = number | bigint | string | boolean | readonly OutputValue[];
@@ -36,15 +40,22 @@ export type Feeds = Record<string, Tensor>;
 export type TensorParts = Pick<Tensor, "type" | "dims" | "data">;
 
 /** Compiles the filling of all inputs. The result throws FEATURES_MISSING or SIGNATURE_MISMATCH naming the feature. */
-export function compileFeeds(inputs: readonly InputPlan[]): (rows: readonly FeatureRow[]) => Feeds {
-  const fillers = inputs.map((plan) => ({ plan, fill: compileFill(plan) }));
+export function compileFeeds(inputs: readonly InputPlan[]): (rows: readonly FedRow[]) => Feeds {
+  const fillers = inputs.map((plan, i) => ({ plan, fill: compileFill(plan), fillMixed: compileMixedFill(plan, i) }));
   return (rows) => {
     const feeds: Feeds = {};
-    for (const { plan, fill } of fillers) {
-      feeds[plan.input] = tensorOf(plan.type, fill(rows), [rows.length, ...plan.rowShape]);
+    const areFeatures = hasFeaturesOnly(rows);
+    for (const { fill, fillMixed, plan } of fillers) {
+      const elements = areFeatures ? fill(rows) : fillMixed(rows);
+      feeds[plan.input] = tensorOf(plan.type, elements, [rows.length, ...plan.rowShape]);
     }
     return feeds;
   };
+}
+
+function hasFeaturesOnly(rows: readonly FedRow[]): rows is readonly FeatureRow[] {
+  for (let i = 0; i < rows.length; i++) if (!Array.isArray(rows[i])) return false;
+  return true;
 }
 
 /** The tensor of these elements. */
@@ -83,16 +94,6 @@ function axesOfRow(plan: OutputPlan, dims: readonly number[], rowCount: number):
 type Elements = ArrayLike<number | bigint | string>;
 type ElementAt = (index: number) => number | bigint | string | boolean;
 type TensorData = Tensor["data"];
-type NumberArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array;
-
 /** Lays the values of some rows out as a tensor does: row by row, column by column. */
 type Fill = (rows: readonly FeatureRow[]) => TensorData;
 
@@ -127,6 +128,26 @@ const INTEGERS: Readonly<Record<"int8" | "int16" | "int32" | "uint8" | "uint16" 
   uint16: [Uint16Array, 0, 65_535],
   uint32: [Uint32Array, 0, 2 ** 32 - 1],
 };
+
+/** Fills an input for rows of both kinds; `position` is the input's among the model's. */
+function compileMixedFill(plan: InputPlan, position: number): (rows: readonly FedRow[]) => TensorData {
+  const fill = compileFill(plan);
+  const array = fill([]).constructor as new (length: number) => TensorElements;
+  const length = plan.columns.length;
+  return (rows) => {
+    const into = new array(rows.length * length);
+    let at = 0;
+    for (const row of rows) {
+      if (row instanceof TensorRow) row.copy(position, length, into, at);
+      else {
+        const elements = fill([row]) as TensorElements;
+        for (let i = 0; i < length; i++) into[at + i] = elements[i]!;
+      }
+      at += length;
+    }
+    return into as TensorData;
+  };
+}
 
 /** null is "no value", which a float tensor says as NaN. */
 function asDouble(value: FeatureValue): number {

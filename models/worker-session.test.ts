@@ -66,12 +66,11 @@ async function load(name: string, options: Partial<VersionToLoad> = {}, manifest
   return model;
 }
 
-/** A pool over a model of fixtures/slow, whose restarts wait for nothing. */
-async function openPool(name: string, size: number, callTimeoutMs?: number) {
+/** A pool over a model of fixtures/slow, whose restarts wait for nothing unless told to. */
+async function openPool(name: string, size: number, callTimeoutMs?: number, wait = async (_ms: number) => {}) {
   const bytes = new Uint8Array(readFileSync(new URL(`${name}.onnx`, SLOW)));
   const first = await working.openInWorker(name, bytes, [], callTimeoutMs);
   const signature = compileSignature(parseManifest(JSON.stringify(MANIFEST), "m/model.json"), first.graph, COLUMNS);
-  const wait = async () => {};
   pool = await pooling.openPool({ name, version: 1, file: name, bytes, weights: [], signature, size, first, wait });
   return { pool, pid: first.worker.pid! };
 }
@@ -163,6 +162,27 @@ describe("a worker that ends", () => {
     await expect.poll(() => isRunning(pid)).toBe(false);
     const answers = [3, 4].map((value) => pool.run(() => [[value, value, value, value]]));
     expect((await Promise.allSettled(answers)).some(({ status }) => status === "fulfilled")).toBe(true);
+  });
+
+  test("again and again makes the version fail, until one stays", async () => {
+    const waits: number[] = [];
+    let goOn = () => {};
+    const { pool } = await openPool("slow", 1, undefined, async (ms) => {
+      waits.push(ms);
+      if (waits.length === 7) await new Promise<void>((resolve) => (goOn = resolve));
+    });
+    for (let ended = 1; ended <= 7; ended++) {
+      await expect.poll(() => workersOf(process.pid).length, { timeout: 30_000 }).toBe(1);
+      // One that has not been opened yet ends as well.
+      process.kill(workersOf(process.pid)[0]!, "SIGKILL");
+      await expect.poll(() => waits.length, { timeout: 30_000 }).toBe(ended);
+    }
+    expect(waits).toEqual([500, 1_500, 4_500, 13_500, 40_500, 121_500, 121_500]);
+    expect(pool.failure).toMatch(/again and again: .*SIGKILL/);
+    await expect(pool.run(() => [[1, 1, 1, 1]])).rejects.toMatchObject({ code: "MODEL_UNAVAILABLE" });
+    goOn();
+    await expect.poll(() => pool.failure, { timeout: 30_000 }).toBeUndefined();
+    expect(await pool.run(() => [[2, 2, 2, 2]])).toMatchObject({ outputs: [[expect.closeTo(2, 3)]] });
   });
 
   test("is ended when its run does not end", async () => {

@@ -13,9 +13,17 @@ import { fileURLToPath } from "node:url";
 import { type ErrorCode, HeadgateError } from "../errors.ts";
 import type { FileSums } from "./file-sums.ts";
 import type { OnnxFile } from "./onnx-file.ts";
-import { fetchesOf, inSteps, type ModelSession, type RunModel, type TakeRows, type WeightFile } from "./session.ts";
+import {
+  fetchesOf,
+  inSteps,
+  type ModelSession,
+  RunFailedError,
+  type RunModel,
+  type TakeRows,
+  type WeightFile,
+} from "./session.ts";
 import type { Graph, Signature } from "./signature.ts";
-import { compileFeeds, type FeatureRow, type RunResult, readOutput, type TensorParts } from "./tensor.ts";
+import { compileFeeds, type FedRow, type RunResult, readOutput, type TensorParts } from "./tensor.ts";
 
 /** Bytes of a file in one message: what a message costs the event loop stays under a millisecond. */
 export const FILE_PART_BYTES = 1_048_576;
@@ -207,7 +215,7 @@ export class SessionWorker {
     this.#waiting.delete(message.id);
     clearTimeout(waiting.timer);
     if ("done" in message) waiting.resolve(message.done as never);
-    else waiting.reject(new HeadgateError(message.failed.code, message.failed.message));
+    else waiting.reject(errorOf(message.failed));
   }
 
   #kill(reason: string): void {
@@ -232,6 +240,11 @@ export class SessionWorker {
       `The worker process of ${this.#file} is gone: ${this.#endedBecause}. What it was running is lost; it is started again.`,
     );
   }
+}
+
+/** Of what is asked of a worker only a run fails so. */
+function errorOf({ code, message }: { readonly code: ErrorCode; readonly message: string }): HeadgateError {
+  return code === "MODEL_FAILED" ? new RunFailedError(code, message) : new HeadgateError(code, message);
 }
 
 /** Where there are fewer cores than work, the event loop, which answers for all models, goes first. */
@@ -265,7 +278,7 @@ export async function openInWorker(
 }
 
 /** The rows, as late as can be: after all requests that were readable in this turn. */
-function atEndOfTurn(take: TakeRows): Promise<readonly FeatureRow[]> {
+function atEndOfTurn(take: TakeRows): Promise<readonly FedRow[]> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
       try {

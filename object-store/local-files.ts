@@ -10,7 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { HeadgateError } from "../errors.ts";
 import { denials, isGone, unreadable } from "./local-failure.ts";
-import { beside, removeLocalLeftovers } from "./local-leftovers.ts";
+import { beside, removeEmptyFolder, removeLocalLeftovers } from "./local-leftovers.ts";
 import { type ListingCalls, listLocalPaths } from "./local-listing.ts";
 import { listLocalTree } from "./local-tree.ts";
 import { localEtag, localVersion } from "./local-version.ts";
@@ -56,6 +56,7 @@ export function openLocalFiles(
       denials(path, () => putFile({ path, absolute: absolute(path), lockStaleMs }, bytes, condition)),
     delete: async (path: string) => denials(path, () => rm(absolute(path), { force: true })),
     removeLeftovers: async (folder: string) => denials(folder, () => removeLocalLeftovers(absolute(folder))),
+    removeFolder: async (folder: string) => denials(folder, () => removeEmptyFolder(absolute(folder))),
     close: async () => {},
   });
 }

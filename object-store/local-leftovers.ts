@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { open, readdir, rm, stat } from "node:fs/promises";
+import { open, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { isGone } from "./local-failure.ts";
 
@@ -33,6 +33,13 @@ export async function removeLocalLeftovers(folder: string): Promise<void> {
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() && nowMs - found.mtimeMs > LEFTOVER_STALE_MS) await rm(path, { force: true });
   }
+}
+
+/** Removes a folder where nothing is in it, shown or not. */
+export async function removeEmptyFolder(folder: string): Promise<void> {
+  await rmdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (!isGone(cause) && cause.code !== "ENOTEMPTY" && cause.code !== "EEXIST") throw cause;
+  });
 }
 
 /** The time by the clock that its files go by, which on a network's disk is another machine's; epoch ms. */

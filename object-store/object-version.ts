@@ -69,6 +69,8 @@ export interface ObjectStore {
   delete(path: string): Promise<void>;
   /** Removes what puts that were killed left in a folder, but not below it; a bucket has nothing of the kind. */
   removeLeftovers(folder: string): Promise<void>;
+  /** Removes a folder that is empty; another stays, and one that is not there is no failure. A bucket has no folders. */
+  removeFolder(folder: string): Promise<void>;
   /** Ends what is under way and lets go of connections. */
   close(): Promise<void>;
 }

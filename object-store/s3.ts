@@ -44,6 +44,7 @@ export function openS3(given?: S3Limits, signal?: AbortSignal): ObjectStore {
     put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => putObject(s3, path, bytes, condition),
     delete: async (path: string) => deleteObject(s3, path),
     removeLeftovers: async () => {},
+    removeFolder: async () => {},
     close: async () => {
       signal?.removeEventListener("abort", abort);
       attempts.end(new Error("The object store was closed."));

@@ -11,11 +11,18 @@ export const GATEWAY_SETTINGS = Object.freeze({
     "The address the gateway listens on. 0.0.0.0 opens it to the network: set adminToken as well.",
   ),
   port: count("HEADGATE_PORT", "TCP port", 8080, [0, 65_535], "The port the gateway listens on; 0 takes a free one."),
+  workers: count(
+    "HEADGATE_WORKERS",
+    "processes",
+    1,
+    [1, 64],
+    "Processes that serve on the same port, one per core at most. Each has its own models and its own memory of rows, so cacheBytes and the models' memory count once for each.",
+  ),
   adminToken: text(
     "HEADGATE_ADMIN_TOKEN",
     "secret",
     "",
-    "Bearer token for admin calls. Where it is set, the feature-debug view and explain, which show people's data, need it too.",
+    "Bearer token for admin calls. Where it is set, the feature-debug view, explain and /get-online-features, which show people's data, need it too.",
   ),
   maxEntities: count(
     "HEADGATE_MAX_ENTITIES",
@@ -34,7 +41,7 @@ export const GATEWAY_SETTINGS = Object.freeze({
   deadline: wait(
     "HEADGATE_DEADLINE",
     "5s",
-    "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504.",
+    "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504; one that is expected to take more than four fifths of it is refused at once with 503, so a longer one means longer queues under overload.",
   ),
   maxBatchRows: count(
     "HEADGATE_MAX_BATCH_ROWS",
@@ -48,7 +55,7 @@ export const GATEWAY_SETTINGS = Object.freeze({
     "rows",
     16_384,
     [1, 10_000_000],
-    "The most entities waiting for a model. Beyond it requests are refused with 503 at once instead of late.",
+    "The most entities waiting for a model, whatever their deadlines. Beyond it requests are refused with 503; it bounds the memory that waiting takes.",
   ),
   drainGrace: waitOrNone(
     "HEADGATE_DRAIN_GRACE",

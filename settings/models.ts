@@ -1,6 +1,6 @@
 /** Settings of the models: where they lie, what is kept of them, how soon a change is noticed, how large one may be. */
 
-import { count, text, wait } from "./setting.ts";
+import { choice, count, text, wait } from "./setting.ts";
 
 /** The table; see config.ts. */
 export const MODEL_SETTINGS = Object.freeze({
@@ -9,6 +9,11 @@ export const MODEL_SETTINGS = Object.freeze({
     "address",
     "models",
     "The model repository: a folder, relative to the project folder, or s3://bucket/prefix.",
+  ),
+  modelsRequired: choice(
+    ["HEADGATE_MODELS_REQUIRED", "on or off", "on"],
+    ["on", "off"],
+    "Whether a gateway without a model refuses to start. off: it serves features alone, or waits for its first deploy.",
   ),
   modelsCache: text(
     "HEADGATE_MODELS_CACHE",

@@ -1,6 +1,6 @@
 /** Settings of the online store, of the memory before it, and of how long it keeps rows. */
 
-import { count, duration, text, wait } from "./setting.ts";
+import { choice, count, duration, text, wait } from "./setting.ts";
 
 /** The table; see config.ts. */
 export const STORE_SETTINGS = Object.freeze({
@@ -9,6 +9,24 @@ export const STORE_SETTINGS = Object.freeze({
     "address",
     "lmdb:.headgate/online",
     "Where rows are kept: lmdb:<folder> (embedded, several processes of one host), redis://, rediss://, redis+sentinel://, redis+cluster:// (several hosts), or memory: (gone with the process; for tests).",
+  ),
+  onlineStoreLayout: choice(
+    ["HEADGATE_ONLINE_STORE_LAYOUT", "layout", "packed"],
+    ["packed", "feast"],
+    "Redis: how rows lie there. packed takes the least memory; feast is what Feast 0.67 reads and writes, so that both can use one Redis. A change of layout moves no rows: load them again.",
+  ),
+  feastProject: text(
+    "HEADGATE_FEAST_PROJECT",
+    "name",
+    "",
+    "Layout feast: the project in Feast's feature_store.yaml, which is a part of every key. Without it the project's own name.",
+  ),
+  feastKeyTtlSeconds: count(
+    "HEADGATE_FEAST_KEY_TTL_SECONDS",
+    "seconds",
+    0,
+    [0, 2_147_483_647],
+    "Layout feast: Feast's key_ttl_seconds. An entity's rows of all views go so long after the last write of any. 0 keeps them.",
   ),
   minReplicas: count(
     "HEADGATE_MIN_REPLICAS",
@@ -22,7 +40,7 @@ export const STORE_SETTINGS = Object.freeze({
     "bytes",
     268_435_456,
     [0, 1_099_511_627_776],
-    "Redis: memory for rows kept in the gateway, decoded values included; an entity of one view with four numbers takes about 500 bytes. 0 reads Redis every time.",
+    "Redis: memory for rows kept in the gateway, decoded values included; an entity of one view with four numbers takes about 600 bytes. 0 reads Redis every time.",
   ),
   heartbeatInterval: wait(
     "HEADGATE_HEARTBEAT_INTERVAL",

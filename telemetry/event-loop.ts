@@ -20,6 +20,7 @@ export function watchEventLoop(metrics: MetricsRegistry): () => void {
     name: "headgate_event_loop_lag_seconds",
     help: "How late the event loop was since the last scrape: percentiles, and the most as quantile 1.",
     labelNames: ["quantile"],
+    aggregator: "max",
     registers: [metrics],
     collect() {
       if (delays.count > 0) {

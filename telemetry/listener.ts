@@ -38,3 +38,16 @@ export function memoized<Key, Made>(make: (key: Key) => Made): (key: Key) => Mad
     return known;
   };
 }
+
+/** The same by an object that is let go of when nobody else holds it, such as a version of a model. */
+export function memoizedBy<Key extends object, Made>(make: (key: Key) => Made): (key: Key) => Made {
+  const made = new WeakMap<Key, Made>();
+  return (key) => {
+    let known = made.get(key);
+    if (known === undefined) {
+      known = make(key);
+      made.set(key, known);
+    }
+    return known;
+  };
+}

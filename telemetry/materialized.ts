@@ -12,6 +12,8 @@ export function watchMaterialized(metrics: MetricsRegistry, read: () => Promise<
   const gauge = (options: MetricOptions, shownOf: (view: MaterializedView) => number) => {
     const shown: Gauge = new Gauge({
       ...options,
+      // Of several processes of a gateway each has read the same records, some of them a moment ago.
+      aggregator: "max",
       registers: [metrics],
       collect: async () => {
         for (const [feature_view, view] of await read()) shown.set({ feature_view }, shownOf(view));

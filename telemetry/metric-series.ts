@@ -94,9 +94,8 @@ function register(
     name,
     help,
     type,
-    aggregator: "sum",
     reset: () => {},
-    get: async () => ({ name, help, type, values: values() }),
+    get: async () => ({ name, help, type, values: values(), aggregator: "sum" }),
   };
   metrics.registerMetric(metric as unknown as Metric);
 }

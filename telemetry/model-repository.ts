@@ -10,6 +10,7 @@ export function watchModelRepository(metrics: MetricsRegistry, log: Log): readon
   const up = new Gauge({
     name: "headgate_model_repository_up",
     help: "1 while the model repository answers, 0 while what it said last is served.",
+    aggregator: "min",
     registers: [metrics],
   });
   up.set(1);

@@ -75,18 +75,21 @@ export function watchModelVersions(metrics: MetricsRegistry, read: () => readonl
     name: "headgate_model_version_p95_seconds",
     help: "Time for the model, 95th percentile of its latest requests.",
     labelNames: ["model", "version", "role"],
+    aggregator: "max",
     registers,
   });
   const psi = new Gauge({
     name: "headgate_model_version_score_psi",
     help: "Stability index of a canary's or shadow's latest scores against the stable version's.",
     labelNames: ["model", "version", "role"],
+    aggregator: "max",
     registers,
   });
   const ks = new Gauge({
     name: "headgate_model_version_score_ks",
     help: "Kolmogorov–Smirnov distance of a canary's or shadow's latest scores from the stable version's.",
     labelNames: ["model", "version", "role"],
+    aggregator: "max",
     registers,
   });
   const gauges: readonly { gauge: Gauge; measure: (version: ComparedVersion) => number | undefined }[] = [

@@ -6,6 +6,7 @@ import type { ModelWorkerEvent } from "../models/session-pool.ts";
 import { startTelemetry } from "../telemetry.ts";
 
 const lines: string[] = [];
+let versions: readonly { readonly version: number; readonly state: ModelState }[] = [];
 
 async function withTelemetry<Result>(ask: (text: () => Promise<string>) => Promise<Result>): Promise<Result> {
   lines.length = 0;
@@ -13,7 +14,10 @@ async function withTelemetry<Result>(ask: (text: () => Promise<string>) => Promi
     (line) => lines.push(line),
     () => 0,
   );
-  const served = { list: () => [{ ready: new Map([[3, LOADED]]) }] } as unknown as Pick<Models, "list">;
+  const served = { list: () => [{ name: "churn", versions, ready: new Map([[3, LOADED]]) }] } as unknown as Pick<
+    Models,
+    "list"
+  >;
   telemetry.watchModelQueues(served);
   try {
     return await ask(() => telemetry.metricsText());
@@ -26,22 +30,26 @@ const LOADED = { name: "churn", version: 3, placement: "workers", queuedRows: 17
 const become = (state: ModelState, reason?: string) =>
   channel("headgate:model-state").publish({ model: "churn", version: 3, state, reason } satisfies ModelStateEvent);
 
-test("a version that is opened anew beside itself is ready all along, and no series once it is closed", () =>
+test("a version is ready or not, as it is when it is asked, and no series while it is not to be loaded", () =>
   withTelemetry(async (text) => {
-    const ready = async () => /^headgate_model_ready\{.*\} (\d)$/m.exec(await text())?.[1];
-    become("LOADING");
-    become("READY");
-    become("LOADING");
-    become("READY");
-    become("UNLOADING");
-    become("UNAVAILABLE");
-    expect(await ready()).toBe("1");
-    become("UNLOADING");
-    become("UNAVAILABLE");
-    expect(await ready()).toBeUndefined();
+    const ready = async () => [...(await text()).matchAll(/^headgate_model_ready\{.*version="(\d)"\} (\d)$/gm)];
+    const shown = async () => (await ready()).map(([, version, value]) => [version, value]);
+    versions = [
+      { version: 3, state: "READY" },
+      { version: 2, state: "UNAVAILABLE" },
+      { version: 1, state: "UNKNOWN" },
+    ];
+    expect(await shown()).toEqual([
+      ["3", "1"],
+      ["2", "0"],
+    ]);
+    versions = [{ version: 3, state: "UNLOADING" }];
+    expect(await shown()).toEqual([["3", "0"]]);
+    versions = [];
+    expect(await shown()).toEqual([]);
     become("UNAVAILABLE", "It is cut short.");
-    expect(await ready()).toBe("0");
     expect(lines.at(-1)).toMatch(/"error".*version 3 is UNAVAILABLE.*cut short/);
+    expect(await shown()).toEqual([]);
   }));
 
 test("workers that end are counted and told; queues, places and the event loop's lag are shown", () =>

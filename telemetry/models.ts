@@ -2,7 +2,8 @@
 
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
 import type { Models } from "../models/lifecycle.ts";
-import type { LoadedModel, ModelRunEvent, ModelStateEvent } from "../models/loaded-model.ts";
+import type { LoadedModel, ModelStateEvent } from "../models/loaded-model.ts";
+import type { ModelRunEvent } from "../models/run-counts.ts";
 import type { ModelWorkerEvent } from "../models/session-pool.ts";
 import { LATENCY_BUCKETS, type Listener, type Log, memoized, on, ROW_BUCKETS } from "./listener.ts";
 import { registerHistogram } from "./metric-series.ts";
@@ -28,19 +29,12 @@ export function countModels(metrics: MetricsRegistry, log: Log): readonly Listen
     labelNames: ["model", "version"],
     registers,
   });
-  const ready = new Gauge({
-    name: "headgate_model_ready",
-    help: "1 while the version is READY, else 0.",
-    labelNames: ["model", "version"],
-    registers,
-  });
   const workers = new Counter({
     name: "headgate_model_workers_ended_total",
     help: "Worker processes of a model that ended by themselves.",
     labelNames: ["model", "version"],
     registers,
   });
-  const readyCounts = new Map<string, number>();
   const of = memoized((model: string) => ({ rows: rows(model), seconds: seconds(model) }));
   return [
     on<ModelRunEvent>("headgate:model-run", (event) => {
@@ -50,16 +44,7 @@ export function countModels(metrics: MetricsRegistry, log: Log): readonly Listen
       if (event.failed) failures.inc({ model: event.model, version: event.version });
     }),
     on<ModelStateEvent>("headgate:model-state", ({ model, version, state, reason }) => {
-      const key = `${model} ${version}`;
-      const count = (readyCounts.get(key) ?? 0) + (state === "READY" ? 1 : state === "UNLOADING" ? -1 : 0);
-      readyCounts.set(key, count);
       const bad = state === "UNAVAILABLE" && reason !== undefined;
-      // A version is for a moment there twice when it is opened anew; one that was closed is no series any more.
-      if (count > 0 || bad) ready.set({ model, version }, Math.min(count, 1));
-      else if (state === "UNAVAILABLE") {
-        readyCounts.delete(key);
-        ready.remove({ model, version });
-      }
       if (bad || state === "READY")
         log(bad ? "error" : "info", `model ${model} version ${version} is ${state}`, { reason });
     }),
@@ -71,12 +56,27 @@ export function countModels(metrics: MetricsRegistry, log: Log): readonly Listen
   ];
 }
 
-/** Shows where the loaded versions run and what waits for them; `models` is asked at every scrape. */
+/** Shows which versions are ready, where they run and what waits for them; `models` is asked at every scrape. */
 export function watchModelQueues(metrics: MetricsRegistry, models: Pick<Models, "list">): void {
   const registers = [metrics];
   const each = (set: (model: LoadedModel) => void) => {
     for (const { ready } of models.list()) for (const model of ready.values()) set(model);
   };
+  const ready = new Gauge({
+    name: "headgate_model_ready",
+    help: "1 while the version is READY, else 0; none for one that is not to be loaded.",
+    labelNames: ["model", "version"],
+    aggregator: "min",
+    registers,
+    collect: () => {
+      ready.reset();
+      for (const { name: model, versions } of models.list()) {
+        for (const { state, version } of versions) {
+          if (state !== "UNKNOWN") ready.set({ model, version }, state === "READY" ? 1 : 0);
+        }
+      }
+    },
+  });
   const queue = new Gauge({
     name: "headgate_model_queue_rows",
     help: "Entities that wait for a run of the version.",
@@ -91,6 +91,7 @@ export function watchModelQueues(metrics: MetricsRegistry, models: Pick<Models, 
     name: "headgate_model_placement",
     help: "1: where the version runs, inline on the event loop or in workers, processes of its own.",
     labelNames: ["model", "version", "placement"],
+    aggregator: "max",
     registers,
     collect: () => {
       placed.reset();

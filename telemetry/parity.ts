@@ -15,6 +15,8 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   ) => {
     const shown: Gauge = new Gauge({
       ...options,
+      // Of several processes of a gateway each has read the same verdicts, some of them a moment ago.
+      aggregator: "max",
       registers: [metrics],
       collect: async () => {
         shown.reset();

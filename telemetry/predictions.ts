@@ -5,7 +5,7 @@ import { HeadgateError } from "../errors.ts";
 import { STATUS_NAMES } from "../features/feature-status.ts";
 import type { JoinedModel } from "../gateway/joined-model.ts";
 import type { PredictionEvent } from "../gateway/part-answer.ts";
-import { LATENCY_BUCKETS, type Listener, memoized, on } from "./listener.ts";
+import { LATENCY_BUCKETS, type Listener, memoized, memoizedBy, on } from "./listener.ts";
 import { registerCounter, registerHistogram } from "./metric-series.ts";
 
 /** Upper bounds in seconds, from a stream's seconds to a nightly load that has been missing for weeks. */
@@ -50,8 +50,9 @@ export function countPredictions(metrics: MetricsRegistry, now: () => number): r
     model: seconds(model, "model"),
     total: seconds(model, "total"),
   }));
-  const of = memoized(({ model, reader }: JoinedModel) => ({
-    entities: entities(model.name, String(model.version)),
+  const entitiesOf = memoized((model: string) => memoized((version: number) => entities(model, String(version))));
+  const of = memoizedBy(({ model, reader }: JoinedModel) => ({
+    entities: entitiesOf(model.name)(model.version),
     ...ofModel(model.name),
     views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, ...ofView(name) }))),
   }));

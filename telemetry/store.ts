@@ -41,8 +41,8 @@ export function countRoundTrips(metrics: MetricsRegistry): readonly Listener[] {
 /** Read when metrics are scraped, so that counting costs a read of the store nothing. */
 export function watchStore(metrics: MetricsRegistry, { memory, breaker }: ServingStore): void {
   const registers = [metrics];
-  const gauge = (name: string, help: string, value: () => number) => {
-    const shown: Gauge = new Gauge({ name, help, registers, collect: () => shown.set(value()) });
+  const gauge = (name: string, help: string, value: () => number, aggregator: "sum" | "min" | "max" = "sum") => {
+    const shown: Gauge = new Gauge({ name, help, aggregator, registers, collect: () => shown.set(value()) });
   };
   const total = (name: string, help: string, value: () => number) => {
     const shown: Counter = new Counter({
@@ -83,8 +83,11 @@ export function watchStore(metrics: MetricsRegistry, { memory, breaker }: Servin
     );
     gauge("headgate_memory_entities", "Entities kept now.", () => counts().entities);
     gauge("headgate_memory_bytes", "What they take, as reckoned.", () => counts().bytes);
-    gauge("headgate_memory_armed", "1 while kept rows are proven current, 0 while they are fenced.", () =>
-      memory.coherence().state === "armed" ? 1 : 0,
+    gauge(
+      "headgate_memory_armed",
+      "1 while kept rows are proven current, 0 while they are fenced.",
+      () => (memory.coherence().state === "armed" ? 1 : 0),
+      "min",
     );
   }
   if (breaker !== undefined) {
@@ -93,6 +96,7 @@ export function watchStore(metrics: MetricsRegistry, { memory, breaker }: Servin
       "headgate_store_breaker_state",
       "Circuit breaker of the online store: 0 closed, 1 half-open, 2 open.",
       () => states[breaker.breaker().state],
+      "max",
     );
   }
 }

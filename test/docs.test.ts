@@ -67,6 +67,7 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   telemetry.watchParity(async () => new Map());
   telemetry.watchModelQueues({ list: () => [] });
   telemetry.watchModelVersions(() => []);
+  telemetry.watchWorkers(() => 0);
   const lines = (await telemetry.metricsText()).split("\n");
   telemetry.stop();
   const exposed = lines.flatMap((line, i) => {
@@ -94,8 +95,12 @@ test("docs/http-api.md has every route of the gateway", () => {
     match[1]!.replace(/:(\w+)/g, "{$1}"),
   );
   const page = read("docs/http-api.md");
-  const told = [...headingsOf(page, 2), "GET /openapi.json", "GET /docs", "GET /docs/{asset}"];
+  const headings = headingsOf(page, 2).filter((heading) => heading !== "/v2");
+  const told = [...headings, "GET /openapi.json", "GET /docs", "GET /docs/{asset}"];
   expect([...told].sort()).toEqual([...routes].sort());
+  const protocol = [...read("gateway/inference-protocol/routes.ts").matchAll(/^ {2}"((?:GET|POST) )(v2[^"]*)":/gm)];
+  expect(protocol.length).toBeGreaterThan(0);
+  for (const [, method, path] of protocol) expect(page).toContain(`\`${method}/${path!.replace("/M", "/{name}")}\``);
 });
 
 test("docs/concepts.md's definitions and manifest are ones that Headgate takes", async () => {
@@ -145,7 +150,7 @@ test(`README.md has at most ${README_LINES_MAX} lines, and its commands exist`, 
 test("every headgate command that a page mentions exists", () => {
   const known = new Set(usages.map((usage) => usage.replace(/ [<[].*/, "")));
   const unknown = pages().flatMap((page) =>
-    [...read(page).matchAll(/(?:`|npx )headgate ((?:features|models) [a-z]+|[a-z][a-z-]*)/g)]
+    [...read(page).matchAll(/(?:`|npx )headgate ((?:features|import|models) [a-z]+|[a-z][a-z-]*)/g)]
       .map((match) => match[1]!)
       .filter((command) => !known.has(command))
       .map((command) => `${page}: headgate ${command}`),

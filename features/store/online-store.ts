@@ -27,6 +27,8 @@ export interface EntityRows {
   /** The tier that answered: "memory", "lmdb", "redis". */
   readonly tier: string;
   readonly rows: readonly (StoredRow | undefined)[];
+  /** The reader's, as that of a row: what it made of all of them. There, if undefined, where a tier keeps them together. */
+  decoded?: unknown;
 }
 
 /** One row to write. */

@@ -134,7 +134,7 @@ class RedisCluster implements RedisDeployment {
     const ofOthers = await Promise.all(
       this.#masters().map(({ node }) => strayKeys(node, this.#othersThan(node, slots))),
     );
-    const named = [...(ofOwners as (readonly string[])[]), ...ofOthers].flat();
+    const named = [...(ofOwners as (readonly Buffer[])[]), ...ofOthers].flat().map((key) => key.toString("latin1"));
     const keys = [...new Set(named)].filter((key) => key.startsWith(prefix));
     const next = slots.at(-1)! + 1;
     return next === SLOTS ? { keys } : { keys, cursor: String(next) };
@@ -206,10 +206,10 @@ class RedisCluster implements RedisDeployment {
 const SLOT_KEYS_MAX = 2 ** 31 - 1;
 
 /** Keys that a master has of slots that are not its own: they are on their way to it. */
-async function strayKeys(node: Redis, slots: readonly number[]): Promise<readonly string[]> {
+async function strayKeys(node: Redis, slots: readonly number[]): Promise<readonly Buffer[]> {
   const counts = await askSlots(node, slots, "COUNTKEYSINSLOT");
   const some = slots.filter((_, i) => Number(counts[i]) > 0);
-  return ((await askSlots(node, some, "GETKEYSINSLOT", SLOT_KEYS_MAX)) as (readonly string[])[]).flat();
+  return ((await askSlots(node, some, "GETKEYSINSLOT", SLOT_KEYS_MAX)) as (readonly Buffer[])[]).flat();
 }
 
 /** Asks a server one question for each slot, in one round trip. */
@@ -221,7 +221,7 @@ async function askSlots(
 ): Promise<readonly unknown[]> {
   if (slots.length === 0) return [];
   const pipeline = node.pipeline();
-  for (const slot of slots) pipeline.call("CLUSTER", question, slot, ...more);
+  for (const slot of slots) pipeline.callBuffer("CLUSTER", question, slot, ...more);
   const answers = (await pipeline.exec()) ?? [];
   return answers.map(([error, answer]) => {
     if (error) throw error;

@@ -5,6 +5,7 @@
  */
 
 import { Command } from "ioredis";
+import type { Argument } from "./redis-script.ts";
 
 const START_BYTES = 16_384;
 /** What a writer keeps for the next command; a larger one is let go. */
@@ -27,6 +28,18 @@ export class EncodedCommand extends Command {
   }
 }
 
+/** A command of any name, its texts of a character a byte. */
+export function binaryCommand(name: string, values: readonly Argument[]): Command {
+  return new Command(
+    name,
+    values.map((value) =>
+      typeof value === "string"
+        ? Buffer.from(value, "latin1")
+        : Buffer.from(value.buffer, value.byteOffset, value.length),
+    ),
+  );
+}
+
 /** Writes one command after the other: `begin`, each argument, `end`. */
 export class CommandWriter {
   #buffer = Buffer.allocUnsafeSlow(START_BYTES);
@@ -39,12 +52,18 @@ export class CommandWriter {
     this.#head(STAR, argumentCount);
   }
 
+  /** A character is a byte. */
   text(value: string): void {
-    const bytes = Buffer.byteLength(value);
-    this.#reserve(bytes + HEAD_BYTES);
-    this.#head(DOLLAR, bytes);
-    this.#length += this.#buffer.write(value, this.#length, bytes === value.length ? "latin1" : "utf8");
+    this.#reserve(value.length + HEAD_BYTES);
+    this.#head(DOLLAR, value.length);
+    this.#length += this.#buffer.write(value, this.#length, "latin1");
     this.#lineEnd();
+  }
+
+  /** A text or bytes. */
+  argument(value: Argument): void {
+    if (typeof value === "string") this.text(value);
+    else this.bytes(value);
   }
 
   bytes(value: Uint8Array): void {

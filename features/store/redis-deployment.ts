@@ -52,14 +52,14 @@ export interface RedisDeployment {
   readonly holdsAllKeys: boolean;
   /** Undefined when commands can be sent now; else resolves when they can, or rejects when that takes too long. */
   ready(): Promise<void> | undefined;
-  /** The master that has a key, as far as is known; undefined when none has. */
+  /** The master that has a key (a character a byte), as far as is known; undefined when none has. */
   masterOf(key: string): RedisMaster | undefined;
   masters(): readonly RedisMaster[];
   /** Sends a command that names its keys to where they are, following a slot that moves. */
   call(command: Command): Promise<unknown>;
   /** Called after a server was not there: looks anew who has what. */
   refresh(): void;
-  /** Keys of a project, at least `limit` of them where there are as many, sometimes more; see OnlineStore.scan. */
+  /** Keys that begin so, a character a byte; at least `limit` of them where there are as many, sometimes more; see OnlineStore.scan. */
   keys(prefix: string, limit: number, cursor: string | undefined): Promise<KeyPage>;
   /** Opens one more connection to a master, with the same login; `options` go over those of the store's own. */
   connect(master: RedisMaster, options: RedisOptions): Redis;

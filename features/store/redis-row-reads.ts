@@ -5,14 +5,13 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { Command } from "ioredis";
-import type { HeadgateError } from "../../errors.ts";
-import type { EntityRows, ReadRequest, StoredRow } from "./online-store.ts";
-import { CommandWriter, EncodedCommand } from "./redis-command.ts";
+import type { EntityRows, ReadRequest } from "./online-store.ts";
+import { binaryCommand, CommandWriter, EncodedCommand } from "./redis-command.ts";
 import { RESEND_PAUSE_MS, type RedisDeployment, type RedisMaster, RetrySpan, sharesOf } from "./redis-deployment.ts";
 import { canPass, redisFailure, slotNotServed } from "./redis-failure.ts";
+import type { RedisLayout, RowFields } from "./redis-layout.ts";
 import { publishRoundTrip } from "./redis-round-trip.ts";
-import { READ_ROWS, withScript } from "./redis-script.ts";
+import { withScript } from "./redis-script.ts";
 
 /** The most rows of one script call. It bounds for how long the server serves nobody else: some 2 µs a row. */
 export const DEFAULT_READ_CALL_ROWS = 1_000;
@@ -26,21 +25,22 @@ interface Pending {
   left: number;
   readonly entities: EntityRows[];
   readonly resolve: (entities: readonly EntityRows[]) => void;
-  readonly reject: (failure: HeadgateError) => void;
+  readonly reject: (failure: unknown) => void;
 }
 
 /** One entity that is being read. */
 interface Wanted {
   readonly key: string;
-  readonly fields: readonly string[];
-  readonly rows: (StoredRow | undefined)[];
+  readonly asked: RowFields;
+  /** Its place among the caller's. */
+  readonly place: number;
   readonly pending: Pending;
 }
 
 /** Reads rows from a deployment. */
 export class RowReads {
   readonly #deployment: RedisDeployment;
-  readonly #prefix: string;
+  readonly #layout: RedisLayout;
   readonly #callRows: number;
   readonly #now: (() => number) | undefined;
   readonly #writer = new CommandWriter();
@@ -48,24 +48,32 @@ export class RowReads {
   #turn: Wanted[] = [];
 
   /** `now` is a monotonic clock, ms; without it round trips are not told. */
-  constructor(deployment: RedisDeployment, prefix: string, callRows: number, now: (() => number) | undefined) {
+  constructor(deployment: RedisDeployment, layout: RedisLayout, callRows: number, now: (() => number) | undefined) {
     this.#now = now;
     this.#deployment = deployment;
-    this.#prefix = prefix;
+    this.#layout = layout;
     this.#callRows = callRows;
   }
 
   /** Resolves in the order of the requests. */
-  read(requests: readonly ReadRequest[]): Promise<readonly EntityRows[]> {
+  async read(requests: readonly ReadRequest[]): Promise<readonly EntityRows[]> {
+    for (const { fields } of requests) {
+      const readiness = this.#layout.readyToRead(fields);
+      if (readiness !== undefined) await readiness;
+    }
+    return this.#join(requests);
+  }
+
+  #join(requests: readonly ReadRequest[]): Promise<readonly EntityRows[]> {
     return new Promise((resolve, reject) => {
       const pending: Pending = { left: 0, entities: [], resolve, reject };
-      for (const { key, fields } of requests) {
-        const rows = new Array<StoredRow | undefined>(fields.length);
-        pending.entities.push({ tier: REDIS_TIER, rows });
-        if (fields.length === 0) continue;
+      for (const [place, { key, fields }] of requests.entries()) {
+        const stored = fields.length === 0 ? undefined : this.#layout.keyOf(key, fields[0]!);
+        pending.entities.push({ tier: REDIS_TIER, rows: new Array(fields.length).fill(undefined) });
+        if (stored === undefined) continue;
         pending.left++;
         if (this.#turn.length === 0) setImmediate(() => this.#sendTurn());
-        this.#turn.push({ key: this.#prefix + key, fields, rows, pending });
+        this.#turn.push({ key: stored, asked: this.#layout.rowFields(fields), place, pending });
       }
       if (pending.left === 0) resolve(pending.entities);
     });
@@ -90,7 +98,7 @@ export class RowReads {
   #send(wanted: readonly Wanted[], span: RetrySpan | undefined): void {
     const shares = sharesOf(this.#deployment, wanted, keyOf, labelled());
     for (const { master, items } of shares) {
-      const { fields } = items[0]!;
+      const { fields } = items[0]!.asked;
       const callKeys = Math.max(1, Math.floor(this.#callRows / fields.length));
       for (let from = 0; from < items.length; from += callKeys) {
         const part = items.length <= callKeys ? items : items.slice(from, from + callKeys);
@@ -111,7 +119,7 @@ export class RowReads {
       const bytes = this.#encoded(fields, wanted);
       const sentMs = this.#now?.();
       const send = () => master.send(new EncodedCommand("evalsha_ro", bytes));
-      found = (await withScript(master, READ_ROWS, send)) as typeof found;
+      found = this.#layout.answersOf(await withScript(master, this.#layout.readScript, send), fields.length);
       if (sentMs !== undefined) publishRoundTrip("read", this.#now!() - sentMs);
     } catch (thrown) {
       return this.#again(wanted, span, thrown);
@@ -124,7 +132,7 @@ export class RowReads {
     const { holdsAllKeys } = this.#deployment;
     writer.begin(4 + fields.length + wanted.length);
     writer.text("EVALSHA_RO");
-    writer.text(READ_ROWS.sha);
+    writer.text(this.#layout.readScript.sha);
     writer.text(holdsAllKeys ? String(wanted.length) : "0");
     if (holdsAllKeys) for (const { key } of wanted) writer.text(key);
     writer.text(String(fields.length));
@@ -135,17 +143,22 @@ export class RowReads {
 
   /** Takes an entity's rows from an answer, or asks for it alone where the server did not serve it. */
   #take(one: Wanted, found: readonly (Buffer | null | Error)[], from: number, span: RetrySpan | undefined): void {
-    for (let i = 0; i < one.rows.length; i++) {
-      const row = found[from + i];
-      if (row instanceof Error) return void this.#fetchAlone(one, span);
-      one.rows[i] = row ? { bytes: row, decoded: undefined } : undefined;
+    const { asked, place, pending } = one;
+    // A key is served or not as a whole.
+    if (found[from] instanceof Error) return void this.#fetchAlone(one, span);
+    try {
+      pending.entities[place] = { tier: REDIS_TIER, rows: asked.rowsOf(found as readonly (Buffer | null)[], from) };
+    } catch (thrown) {
+      // No answer of the server's will do, and the others of the call have theirs.
+      pending.reject(thrown);
+      return;
     }
-    if (--one.pending.left === 0) one.pending.resolve(one.pending.entities);
+    if (--pending.left === 0) pending.resolve(pending.entities);
   }
 
   async #fetchAlone(one: Wanted, span: RetrySpan | undefined): Promise<void> {
     try {
-      const found = await this.#deployment.call(new Command("hmget", [one.key, ...one.fields]));
+      const found = await this.#deployment.call(binaryCommand("hmget", [one.key, ...one.asked.fields]));
       this.#take(one, found as (Buffer | null)[], 0, span);
     } catch (thrown) {
       await this.#again([one], span, thrown);
@@ -173,7 +186,7 @@ const keyOf = ({ key }: Wanted): string => key;
 function labelled(): (wanted: Wanted) => string {
   let last: readonly string[] | undefined;
   let label = "";
-  return ({ fields }) => {
+  return ({ asked: { fields } }) => {
     if (fields !== last) label = fields.join("\0");
     last = fields;
     return label;

@@ -10,11 +10,12 @@ import { Command } from "ioredis";
 import { HeadgateError } from "../../errors.ts";
 import type { RowWrite, WriteOutcome } from "./online-store.ts";
 import { CallSize } from "./redis-call-size.ts";
-import { CommandWriter, EncodedCommand } from "./redis-command.ts";
+import { binaryCommand, CommandWriter, EncodedCommand } from "./redis-command.ts";
 import { RESEND_PAUSE_MS, type RedisDeployment, type RedisMaster, RetrySpan, sharesOf } from "./redis-deployment.ts";
 import { canPass, redisFailure, slotNotServed } from "./redis-failure.ts";
+import type { RedisLayout } from "./redis-layout.ts";
 import { publishRoundTrip } from "./redis-round-trip.ts";
-import { WRITE_ROWS, withScript } from "./redis-script.ts";
+import { withScript } from "./redis-script.ts";
 
 /** The most rows of one script call, for which the server serves nobody else; see redis-call-size.ts for how many it is. */
 export const DEFAULT_WRITE_CALL_ROWS = 2_048;
@@ -44,6 +45,7 @@ const OUTCOMES: Readonly<Record<string, WriteOutcome>> = { w: "written", e: "equ
 /** One batch on its way. */
 interface Batch {
   readonly rows: readonly RowWrite[];
+  readonly keys: readonly string[];
   readonly outcomes: WriteOutcome[];
   /** Set by the first call that failed: no further one is begun. */
   hasFailed: boolean;
@@ -52,20 +54,24 @@ interface Batch {
 /** Writes rows to a deployment. */
 export class RowWrites {
   readonly #deployment: RedisDeployment;
-  readonly #prefix: string;
+  readonly #layout: RedisLayout;
   readonly #options: RowWritesOptions;
   readonly #writer = new CommandWriter();
   readonly #callSizes = new WeakMap<RedisMaster, CallSize>();
 
-  constructor(deployment: RedisDeployment, prefix: string, options: RowWritesOptions) {
+  constructor(deployment: RedisDeployment, layout: RedisLayout, options: RowWritesOptions) {
     this.#deployment = deployment;
-    this.#prefix = prefix;
+    this.#layout = layout;
     this.#options = options;
   }
 
   /** See OnlineStore.write. */
   async write(rows: readonly RowWrite[]): Promise<readonly WriteOutcome[]> {
-    const batch: Batch = { rows, outcomes: new Array(rows.length), hasFailed: false };
+    const readiness = this.#layout.readyToWrite(rows);
+    if (readiness !== undefined) await readiness;
+    // A row that has no key is found before any is written.
+    const keys = rows.map((row) => this.#layout.writtenKeyOf(row));
+    const batch: Batch = { rows, keys, outcomes: new Array(rows.length), hasFailed: false };
     await this.#send(batch, [...rows.keys()], undefined);
     return batch.outcomes;
   }
@@ -86,7 +92,7 @@ export class RowWrites {
     const shares = sharesOf(
       this.#deployment,
       places,
-      (place) => this.#prefix + batch.rows[place]!.key,
+      (place) => batch.keys[place]!,
       (place) => batch.rows[place]!.field,
     );
     const sends = shares.map(({ master, items }) =>
@@ -131,10 +137,11 @@ export class RowWrites {
 
   #callEnd({ rows }: Batch, share: readonly number[], from: number, callRows: number): number {
     const last = Math.min(share.length, from + callRows);
-    let bytes = rows[share[from]!]!.bytes.length;
+    const { bytesOf } = this.#layout.rowArguments(rows[share[from]!]!.field);
+    let bytes = bytesOf(rows[share[from]!]!);
     let end = from + 1;
     for (; end < last; end++) {
-      bytes += rows[share[end]!]!.bytes.length;
+      bytes += bytesOf(rows[share[end]!]!);
       if (bytes > this.#options.callBytes) break;
     }
     return end;
@@ -149,7 +156,7 @@ export class RowWrites {
     let letters: string;
     try {
       const bytes = this.#encoded(batch, places);
-      letters = await withScript(master, WRITE_ROWS, async () => {
+      letters = await withScript(master, this.#layout.writeScript, async () => {
         const answer = this.#timed(master, places.length, master.send(new EncodedCommand("evalsha", bytes)));
         // Sent right behind, so that no other connection can have taken the first one's place between them.
         const [outcome] = await Promise.all([answer, this.#options.minReplicas > 0 && this.#replicated(master)]);
@@ -179,33 +186,32 @@ export class RowWrites {
     return answered;
   }
 
-  #encoded({ rows }: Batch, places: readonly number[]): Buffer {
+  #encoded({ rows, keys }: Batch, places: readonly number[]): Buffer {
     const writer = this.#writer;
     const { holdsAllKeys } = this.#deployment;
-    writer.begin(5 + 3 * places.length);
+    const { head, width, of } = this.#layout.rowArguments(rows[places[0]!]!.field);
+    writer.begin(4 + head.length + (1 + width) * places.length);
     writer.text("EVALSHA");
-    writer.text(WRITE_ROWS.sha);
+    writer.text(this.#layout.writeScript.sha);
     writer.text(holdsAllKeys ? String(places.length) : "0");
-    if (holdsAllKeys) for (const place of places) writer.text(this.#prefix + rows[place]!.key);
-    writer.text(rows[places[0]!]!.field);
+    if (holdsAllKeys) for (const place of places) writer.text(keys[place]!);
+    for (const one of head) writer.text(one);
     writer.text(String(places.length));
-    for (const place of places) {
-      writer.text(expiryText(rows[place]!.expireAtMs));
-      writer.bytes(rows[place]!.bytes);
-    }
-    if (!holdsAllKeys) for (const place of places) writer.text(this.#prefix + rows[place]!.key);
+    for (const place of places) for (const one of of(rows[place]!)) writer.argument(one);
+    if (!holdsAllKeys) for (const place of places) writer.text(keys[place]!);
     return writer.end();
   }
 
   /** For a row whose slot is on the move. */
   async #writeAlone(batch: Batch, place: number, span: RetrySpan | undefined): Promise<void> {
-    const { key, field, bytes, expireAtMs } = batch.rows[place]!;
-    const row = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    const args = [WRITE_ROWS.lua, 1, this.#prefix + key, field, 1, expiryText(expireAtMs), row];
+    const row = batch.rows[place]!;
+    const key = batch.keys[place]!;
+    const { head, of } = this.#layout.rowArguments(row.field);
     try {
-      const outcome = OUTCOMES[String(await this.#deployment.call(new Command("eval", args)))];
+      const args = [this.#layout.writeScript.lua, "1", key, ...head, "1", ...of(row)];
+      const outcome = OUTCOMES[String(await this.#deployment.call(binaryCommand("eval", args)))];
       if (outcome === undefined) throw new Error("The slot moved while it was written.");
-      await this.confirm(this.#prefix + key);
+      await this.confirm(key);
       batch.outcomes[place] = outcome;
     } catch (thrown) {
       await this.#again(batch, [place], span, thrown);
@@ -229,10 +235,4 @@ export class RowWrites {
       `The online store ${this.#deployment.address} has the rows, but only ${count} of the ${minReplicas} replicas asked for had them within ${replicaWaitMs} ms, so a failover could lose them. Check the replicas, then write again.`,
     );
   }
-}
-
-/** Whole ms, later rather than sooner; '' for a row without expiry. */
-export function expiryText(expireAtMs: number): string {
-  const wholeMs = Math.ceil(expireAtMs);
-  return Number.isSafeInteger(wholeMs) ? String(wholeMs) : "";
 }

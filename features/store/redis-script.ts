@@ -18,12 +18,17 @@ export interface RedisScript {
   readonly sha: string;
 }
 
+/** An argument of a command: a text of one character a byte, or bytes. */
+export type Argument = string | Uint8Array;
+
 /** What sends commands to one server. */
 export interface CommandSender {
   send(command: Command): Promise<unknown>;
 }
 
-const script = (lua: string): RedisScript => Object.freeze({ lua, sha: createHash("sha1").update(lua).digest("hex") });
+/** A script by its text. */
+export const script = (lua: string): RedisScript =>
+  Object.freeze({ lua, sha: createHash("sha1").update(lua).digest("hex") });
 
 /** How long a row past its expiry is kept at least, ms: expiry collects garbage, and PEXPIREAT in the past deletes all of a key's rows. */
 const LEAST_LIFE_MS = 60_000;
@@ -158,6 +163,17 @@ if ARGV[2] == '1' then
 elseif stored then return 0 end
 if ARGV[4] == '1' then keep_until(key, call('HSET', key, field, ARGV[5]), ARGV[6]) else call('HDEL', key, field) end
 return 1`);
+
+/** Whole ms, later rather than sooner; '' for a row without expiry. */
+export function expiryText(expireAtMs: number): string {
+  const wholeMs = Math.ceil(expireAtMs);
+  return Number.isSafeInteger(wholeMs) ? String(wholeMs) : "";
+}
+
+/** What scripts take for bytes that may be absent: '1' and the bytes, or '0' and ''. */
+export function optionalArguments(bytes: Uint8Array | undefined): readonly [Argument, Argument] {
+  return bytes === undefined ? ["0", ""] : ["1", bytes];
+}
 
 /** Sends a command that runs a script by its hash; where the server does not know it, loads it and sends it again. */
 export async function withScript<T>(server: CommandSender, { lua }: RedisScript, send: () => Promise<T>): Promise<T> {

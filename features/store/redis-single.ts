@@ -5,6 +5,7 @@
 
 import { type Command, Redis, type RedisOptions } from "ioredis";
 import type { RedisAddress } from "./redis-address.ts";
+import { binaryCommand } from "./redis-command.ts";
 import {
   firstReady,
   type KeyPage,
@@ -67,8 +68,10 @@ class SingleRedis implements RedisDeployment {
 
   async keys(prefix: string, limit: number, cursor = "0"): Promise<KeyPage> {
     const pattern = `${prefix.replace(/[\\*?[\]]/g, "\\$&")}*`;
-    const [next, keys] = await this.#client.scan(cursor, "MATCH", pattern, "COUNT", limit, "TYPE", "hash");
-    return next === "0" ? { keys } : { keys, cursor: next };
+    const options = ["MATCH", pattern, "COUNT", String(limit), "TYPE", "hash"];
+    const [next, found] = (await this.call(binaryCommand("scan", [cursor, ...options]))) as [Buffer, Buffer[]];
+    const keys = found.map((key) => key.toString("latin1"));
+    return String(next) === "0" ? { keys } : { keys, cursor: String(next) };
   }
 
   connect(_master: RedisMaster, options: RedisOptions): Redis {

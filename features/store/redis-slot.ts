@@ -12,15 +12,15 @@ const CRC_TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
   return crc;
 });
-const [OPEN, CLOSE, LAST_ASCII] = [0x7b, 0x7d, 0x7f];
+const [OPEN, CLOSE] = [0x7b, 0x7d];
 
-/** The slot of a key. */
+/** The slot of a key, a character a byte. */
 export function slotOf(key: string): number {
   let crc = 0;
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);
-    // Rare: entity keys are percent-encoded.
-    if (code === OPEN || code > LAST_ASCII) return slotOfBytes(Buffer.from(key));
+    // Rare: in our own keys it is percent-encoded.
+    if (code === OPEN) return slotOfBytes(Buffer.from(key, "latin1"));
     crc = ((crc << 8) ^ CRC_TABLE[((crc >> 8) ^ code) & 0xff]!) & 0xffff;
   }
   return crc % SLOTS;

@@ -8,6 +8,7 @@
 
 import { Command, type Redis } from "ioredis";
 import { reasonOf } from "../../errors.ts";
+import type { KeySpace } from "./redis-layout.ts";
 import type { TrackedDeployment, TrackedMaster } from "./redis-topology.ts";
 
 /** What is heard on the connection. */
@@ -30,16 +31,18 @@ const HEARTBEAT = "~heartbeat:";
 export class TrackingConnection {
   readonly id: string;
   readonly #master: TrackedMaster;
-  readonly #rowPrefix: string;
+  readonly #prefix: string;
+  readonly #keySpaces: readonly KeySpace[];
   readonly #redis: Redis;
   #handlers: TrackingHandlers | undefined;
   #awaited: { readonly heartbeat: string; readonly isBack: () => void } | undefined;
 
   /** Each step of opening it, and each of its heartbeats' answers, may take `timeoutMs`. */
-  constructor(master: TrackedMaster, rowPrefix: string, timeoutMs: number) {
+  constructor(master: TrackedMaster, prefix: string, keySpaces: readonly KeySpace[], timeoutMs: number) {
     this.id = master.id;
     this.#master = master;
-    this.#rowPrefix = rowPrefix;
+    this.#prefix = prefix;
+    this.#keySpaces = keySpaces;
     this.#redis = master.connect({
       protocol: 2,
       lazyConnect: true,
@@ -62,7 +65,10 @@ export class TrackingConnection {
     this.#redis.on("messageBuffer", (_channel: Buffer, keys: unknown) => this.#hear(keys));
     await this.#redis.connect();
     const id = String(await this.#redis.client("ID"));
-    await this.#redis.call("CLIENT", "TRACKING", "ON", "REDIRECT", id, "BCAST", "PREFIX", this.#rowPrefix);
+    // Redis takes no prefix that is a part of another.
+    const prefixes = new Set([this.#prefix, ...this.#keySpaces.map(({ prefix }) => prefix)]);
+    const words = [...prefixes].flatMap((prefix) => ["PREFIX", Buffer.from(prefix, "latin1")]);
+    await this.#redis.call("CLIENT", "TRACKING", "ON", "REDIRECT", id, "BCAST", ...words);
     await this.#redis.subscribe("__redis__:invalidate");
   }
 
@@ -78,7 +84,7 @@ export class TrackingConnection {
       this.#awaited = { heartbeat, isBack: resolve };
     });
     try {
-      await deployment.call(new Command("set", [this.#rowPrefix + heartbeat, "", "PX", HEARTBEAT_TTL_MS]));
+      await deployment.call(new Command("set", [this.#prefix + heartbeat, "", "PX", HEARTBEAT_TTL_MS]));
     } catch (cause) {
       if (REFUSES_WRITES.test(reasonOf(cause))) return this.#echo(name);
       throw cause;
@@ -102,10 +108,16 @@ export class TrackingConnection {
     }
     const changed: string[] = [];
     for (const bytes of keys as readonly Buffer[]) {
-      const key = bytes.toString("latin1", this.#rowPrefix.length);
-      if (!key.startsWith("~")) changed.push(key);
-      else if (key === this.#awaited?.heartbeat) this.#awaited.isBack();
+      const key = bytes.toString("latin1");
+      const entityKey = this.#entityKeyOf(key);
+      if (entityKey !== undefined) changed.push(entityKey);
+      else if (this.#awaited !== undefined && key === this.#prefix + this.#awaited.heartbeat) this.#awaited.isBack();
     }
     if (changed.length > 0) this.#handlers?.invalidated(changed);
+  }
+
+  #entityKeyOf(key: string): string | undefined {
+    for (const space of this.#keySpaces) if (key.startsWith(space.prefix)) return space.entityKeyOf(key);
+    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Redis tells of every key that changes: `CLIENT TRACKING` in broadcast mode with the project's prefix, one connection
+ * Redis tells of every key that changes: `CLIENT TRACKING` in broadcast mode with the rows' prefixes, one connection
  * to each master. Broadcast, because it depends on nothing but its own connection: in the default mode the server
  * remembers what was read over which connection, and forgets it without a word when that one reconnects.
  *
@@ -21,6 +21,7 @@
 import { channel } from "node:diagnostics_channel";
 import { reasonOf } from "../../errors.ts";
 import type { InvalidationListener, InvalidationSubscription } from "./online-store.ts";
+import type { KeySpace } from "./redis-layout.ts";
 import { readRedisTopology, type TrackedDeployment } from "./redis-topology.ts";
 import { TrackingConnection } from "./redis-tracking-connection.ts";
 
@@ -35,8 +36,10 @@ const REARM_MAX_MS = 2_000;
 
 /** How changes are tracked. */
 export interface RedisTrackingOptions {
-  /** What every key of the project begins with, ASCII; the rest is an entity key, or not a row's and begins with "~". */
-  readonly rowPrefix: string;
+  /** What heartbeats' keys begin with, ASCII. */
+  readonly prefix: string;
+  /** Where rows are. */
+  readonly keySpaces: readonly KeySpace[];
   /** See DEFAULT_HEARTBEAT_INTERVAL_MS. */
   readonly heartbeatIntervalMs?: number;
   /** See DEFAULT_HEARTBEAT_TIMEOUT_MS. */
@@ -116,7 +119,7 @@ class RedisTracking {
       if (attempt !== this.#attempt) return;
       this.#signature = signature;
       this.#connections = masters.map(
-        (master) => new TrackingConnection(master, this.#options.rowPrefix, this.#timeoutMs),
+        (master) => new TrackingConnection(master, this.#options.prefix, this.#options.keySpaces, this.#timeoutMs),
       );
       await Promise.all(
         this.#connections.map((connection) =>

@@ -11,6 +11,7 @@ import {
 } from "../../test/harness/redis.ts";
 import { describeOnlineStore } from "./conformance.ts";
 import type { OnlineStore } from "./online-store.ts";
+import { createPackedLayout } from "./packed-layout.ts";
 import { openRedisStore, type RedisStoreOptions } from "./redis.ts";
 import { readBytes, rowBytes, rowWrite, textOf } from "./test-fixtures/rows.ts";
 
@@ -107,6 +108,31 @@ describe.skipIf("missing" in found)("openRedisStore", () => {
         expect(entity.rows[1]).toBeUndefined();
       }
     }));
+
+  it("fails only those reads whose rows can't be taken apart", async () => {
+    const keyPrefix = `t${randomUUID()}`;
+    const packed = createPackedLayout(`${keyPrefix}:`);
+    const rowFields = (fields: readonly string[]) => {
+      const { rowsOf } = packed.rowFields(fields);
+      const checked: typeof rowsOf = (found, from) => {
+        if (found[from]?.includes("broken")) throw new Error("no row");
+        return rowsOf(found, from);
+      };
+      return { fields, rowsOf: checked };
+    };
+    await opened({ keyPrefix, layout: () => ({ ...packed, rowFields }) }, async (store) => {
+      await store.write([rowWrite("id=1", 1, "whole"), rowWrite("id=2", 1, "broken")]);
+      const read = (...keys: string[]) => store.read(keys.map((key) => ({ key, fields: ["view"] })));
+      const answers = await Promise.allSettled([
+        read("id=1"),
+        read("id=2"),
+        read("id=1", "id=2", "id=3"),
+        read("id=3"),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "fulfilled"]);
+      expect(answers[1]).toMatchObject({ reason: { message: "no row" } });
+    });
+  });
 
   it("loads its scripts again where they were flushed", () =>
     opened({}, async (store) => {

@@ -21,9 +21,11 @@ import type {
   StoreTier,
   WriteOutcome,
 } from "./online-store.ts";
+import { createPackedLayout } from "./packed-layout.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { DEFAULT_WRITE_TARGET_MS } from "./redis-call-size.ts";
 import { openRedisCluster } from "./redis-cluster.ts";
+import { binaryCommand } from "./redis-command.ts";
 import {
   DEFAULT_CONNECT_MS,
   DEFAULT_RECONNECT_WAIT_MS,
@@ -34,20 +36,20 @@ import {
 } from "./redis-deployment.ts";
 import { redisClosed, redisFailure } from "./redis-failure.ts";
 import { readRedisHistory } from "./redis-history.ts";
+import type { RedisLayout } from "./redis-layout.ts";
 import { DEFAULT_READ_CALL_ROWS, REDIS_TIER, RowReads } from "./redis-row-reads.ts";
 import {
   DEFAULT_REPLICA_WAIT_MS,
   DEFAULT_WRITE_CALL_BYTES,
   DEFAULT_WRITE_CALL_ROWS,
-  expiryText,
   RowWrites,
 } from "./redis-row-writes.ts";
-import { COMPARE_AND_SET } from "./redis-script.ts";
+import { type Argument, COMPARE_AND_SET, optionalArguments } from "./redis-script.ts";
 import { checkServers } from "./redis-server-check.ts";
 import { openSingleRedis } from "./redis-single.ts";
 import { type RedisTrackingOptions, trackRedis } from "./redis-tracking.ts";
 
-/** After the prefix, where no entity key is: those begin with a join key's name. */
+/** After the prefix, where no row is. */
 const CONTROL_KEY = "~control";
 /** The fewest keys asked for by one step of a scan. */
 const SCAN_KEYS_MIN = 100;
@@ -56,12 +58,14 @@ const SCAN_KEYS_MIN = 100;
 export interface RedisStoreOptions extends Partial<RedisWaits> {
   /** The project: what its keys begin with, before a ":". Projects share a server by having different ones. */
   readonly keyPrefix: string;
+  /** Makes the layout of the rows; without it they are packed. */
+  readonly layout?: (control: ControlStore) => RedisLayout;
   /** Replicas that must have a row before it counts as written. Default 0: a failover may lose the last writes. */
   readonly minReplicas?: number;
   /** See DEFAULT_REPLICA_WAIT_MS. */
   readonly replicaWaitMs?: number;
   /** How changes are tracked for a cache in front of the store; without it that cache stays in doubt. */
-  readonly tracking?: Omit<RedisTrackingOptions, "rowPrefix">;
+  readonly tracking?: Omit<RedisTrackingOptions, "prefix" | "keySpaces">;
   /** See DEFAULT_READ_CALL_ROWS. */
   readonly readCallRows?: number;
   /** See DEFAULT_WRITE_CALL_ROWS. */
@@ -115,6 +119,7 @@ class RedisStore implements OnlineStore {
   readonly #reads: RedisDeployment;
   readonly #writes: RedisDeployment;
   readonly #tracking: RedisStoreOptions["tracking"];
+  readonly #layout: RedisLayout;
   readonly #rowReads: RowReads;
   readonly #rowWrites: RowWrites;
   #isOpen = true;
@@ -125,8 +130,15 @@ class RedisStore implements OnlineStore {
     this.#reads = reads;
     this.#writes = writes;
     this.#tracking = options.tracking;
-    this.#rowReads = new RowReads(reads, this.#prefix, options.readCallRows ?? DEFAULT_READ_CALL_ROWS, options.now);
-    this.#rowWrites = new RowWrites(writes, this.#prefix, {
+    this.control = Object.freeze({
+      get: (name: string) => this.#record(name),
+      compareAndSet: (name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined) =>
+        this.#setRecord(name, expected, next),
+      list: (prefix: string) => this.#recordNames(prefix),
+    });
+    this.#layout = options.layout?.(this.control) ?? createPackedLayout(this.#prefix);
+    this.#rowReads = new RowReads(reads, this.#layout, options.readCallRows ?? DEFAULT_READ_CALL_ROWS, options.now);
+    this.#rowWrites = new RowWrites(writes, this.#layout, {
       callRows: options.writeCallRows ?? DEFAULT_WRITE_CALL_ROWS,
       callBytes: options.writeCallBytes ?? DEFAULT_WRITE_CALL_BYTES,
       minReplicas: options.minReplicas ?? 0,
@@ -137,12 +149,6 @@ class RedisStore implements OnlineStore {
     this.tiers = Object.freeze([
       Object.freeze({ name: REDIS_TIER, read: (requests) => this.read(requests) } as StoreTier),
     ]);
-    this.control = Object.freeze({
-      get: (name: string) => this.#record(name),
-      compareAndSet: (name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined) =>
-        this.#compareAndSet(CONTROL_KEY, name, expected, next, Number.POSITIVE_INFINITY),
-      list: (prefix: string) => this.#recordNames(prefix),
-    });
   }
 
   async read(requests: readonly ReadRequest[]): Promise<readonly EntityRows[]> {
@@ -155,22 +161,29 @@ class RedisStore implements OnlineStore {
     return this.#rowWrites.write(rows);
   }
 
-  /** Not sent again when its answer is lost: the second would say that the first was not there. */
   async replace(row: RowWrite, ifStored: Uint8Array | undefined): Promise<boolean> {
-    return this.#compareAndSet(row.key, row.field, ifStored, row.bytes, row.expireAtMs);
+    this.#assertOpen();
+    const key = this.#layout.writtenKeyOf(row);
+    const call = await this.#layout.replacement(row, key, ifStored, (fields) =>
+      untilAnswered(this.#writes, async () => {
+        return (await this.#writes.call(binaryCommand("hmget", [key, ...fields]))) as (Buffer | null)[];
+      }),
+    );
+    return call !== undefined && this.#isSet(key, call);
   }
 
   /** A cursor carries the keys that Redis named beyond the page. */
   async scan(field: string, limit: number, cursor?: string): Promise<ScanPage> {
     this.#assertOpen();
+    const space = this.#layout.keySpace(field);
     let named = cursor === undefined ? { keys: [] } : (JSON.parse(cursor) as NamedKeys);
     if (named.keys.length === 0) {
       const page = await untilAnswered(this.#reads, () =>
-        this.#reads.keys(this.#prefix, Math.max(limit, SCAN_KEYS_MIN), named.next),
+        this.#reads.keys(space.prefix, Math.max(limit, SCAN_KEYS_MIN), named.next),
       );
-      named = { keys: page.keys.map((key) => key.slice(this.#prefix.length)), next: page.cursor };
+      named = { keys: page.keys.flatMap((key) => space.entityKeyOf(key) ?? []), next: page.cursor };
     }
-    const keys = named.keys.slice(0, limit).filter((key) => !key.startsWith("~"));
+    const keys = named.keys.slice(0, limit);
     const fields = [field];
     const entities = await this.#rowReads.read(keys.map((key) => ({ key, fields })));
     const rows = entities.flatMap(({ rows: [row] }, i) => (row ? [{ key: keys[i]!, bytes: row.bytes }] : []));
@@ -182,7 +195,8 @@ class RedisStore implements OnlineStore {
     if (this.#tracking === undefined) {
       return Object.freeze({ stalenessBoundMs: 0, lagMs: () => Number.POSITIVE_INFINITY, stop: () => {} });
     }
-    return trackRedis(this.#reads, { ...this.#tracking, rowPrefix: this.#prefix }, listener);
+    const keySpaces = this.#layout.keySpaces();
+    return trackRedis(this.#reads, { ...this.#tracking, prefix: this.#prefix, keySpaces }, listener);
   }
 
   /** Redis expires by itself. */
@@ -224,21 +238,19 @@ class RedisStore implements OnlineStore {
       .sort();
   }
 
-  async #compareAndSet(
-    key: string,
-    field: string,
-    expected: Uint8Array | undefined,
-    next: Uint8Array | undefined,
-    expireAtMs: number,
-  ): Promise<boolean> {
+  async #setRecord(name: string, expected: Uint8Array | undefined, next: Uint8Array | undefined): Promise<boolean> {
     this.#assertOpen();
-    const stored = this.#prefix + key;
-    const values = [expected, next].flatMap((bytes) => (bytes === undefined ? ["0", ""] : ["1", Buffer.from(bytes)]));
-    const args = [COMPARE_AND_SET.lua, 1, stored, field, ...values, expiryText(expireAtMs)];
+    const key = this.#prefix + CONTROL_KEY;
+    const values = [expected, next].flatMap(optionalArguments);
+    return this.#isSet(key, [COMPARE_AND_SET.lua, "1", key, Buffer.from(name), ...values, ""]);
+  }
+
+  /** Calls a script that compares and sets under a key. Not sent again when its answer is lost: the second would say that the first was not there. */
+  async #isSet(key: string, call: readonly Argument[]): Promise<boolean> {
     try {
       await this.#writes.ready();
-      const isSet = Number(await this.#writes.call(new Command("eval", args))) === 1;
-      if (isSet) await this.#rowWrites.confirm(stored);
+      const isSet = Number(await this.#writes.call(binaryCommand("eval", call))) === 1;
+      if (isSet) await this.#rowWrites.confirm(key);
       return isSet;
     } catch (thrown) {
       throw redisFailure(this.address, thrown);

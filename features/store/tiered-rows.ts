@@ -14,10 +14,10 @@ import type { EntityRows, ReadRequest, StoredRow } from "./online-store.ts";
 
 /** An entity's share of the LRU's lists and map, its key's header and its own object. */
 const ENTITY_BYTES = 240;
-/** A row's object and headers, and those of what it decodes to. */
-const ROW_BYTES = 115;
-/** A row's characters, and their share of what it decodes to: 5 bytes of a packed float become 24. */
-const BYTES_PER_ROW_BYTE = 3;
+/** A row's object and headers, and those of what it decodes to, or of the vector that it is part of. */
+const ROW_BYTES = 220;
+/** A row's characters, and their share of what is made of them: 5 bytes of a packed float become 8. */
+const BYTES_PER_ROW_BYTE = 2;
 /** A place in an entity's lists of fields and rows, taken by an absent row too. */
 const PLACE_BYTES = 16;
 
@@ -31,6 +31,7 @@ export class KeptEntity implements EntityRows {
   readonly rows: readonly (KeptRow | undefined)[];
   /** True when it is known that nothing is stored under any of the fields. */
   readonly isAbsent: boolean;
+  decoded: unknown = undefined;
 
   constructor(fields: readonly string[], rows: readonly (KeptRow | undefined)[]) {
     this.fields = fields;

@@ -1,20 +1,15 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { HeadgateError } from "../../errors.ts";
-import { float32, int64, string } from "../field.ts";
-import { compileDecodeValues, compileEncodeRow } from "../row-codec.ts";
-import { readEventTimestampUs } from "../row-order.ts";
 import { describeOnlineStore } from "./conformance.ts";
 import { openMemoryStore } from "./memory.ts";
-import type { EntityRows, ReadRequest, RowWrite } from "./online-store.ts";
+import type { EntityRows, ReadRequest } from "./online-store.ts";
 import { rowWrite, textOf } from "./test-fixtures/rows.ts";
 import { SCRIPTED_BOUND_MS, ScriptedRemote, versionOf } from "./test-fixtures/scripted-remote.ts";
 import { createTieredStore } from "./tiered.ts";
 
 const MAX_BYTES = 2 ** 24;
 
-describeOnlineStore("memory behind an LRU", {
+describeOnlineStore("memory behind memory", {
   open: async () => createTieredStore(openMemoryStore(), { maxBytes: MAX_BYTES, now: () => 0 }),
 });
 
@@ -207,91 +202,5 @@ describe("a feed in doubt", () => {
     const fenced = store.readFenced([request("id=1"), request("id=2"), request("id=1", ["view", "other"])], 105);
     expect(fenced.map((entity) => entity && versionOf(entity))).toEqual([1, undefined, undefined]);
     expect(store.readFenced([request("id=1")], 104)).toEqual([undefined]);
-  });
-});
-
-describe("what an entity takes in memory", () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  const heapBytes = () => {
-    for (let i = 0; i < 4; i++) collect();
-    const { heapUsed, external } = process.memoryUsage();
-    return heapUsed + external;
-  };
-  const FLOATS = Array.from({ length: 3 }, () => float32());
-  const order = (i: number) => ({
-    eventTimestampUs: 1.7e15 + i,
-    createdTimestampUs: 1.7e15 + i + 60_000_000,
-    generation: 3,
-    sourceRank: 2,
-    position: i,
-  });
-
-  it.each([
-    ["one view of four numbers", 1, [int64(), ...FLOATS], (i: number) => [i % 50, i / 7, i / 9, 1.5]],
-    [
-      "five views of ten",
-      5,
-      [...FLOATS, ...FLOATS, ...FLOATS, int64()],
-      (i: number) => Array.from({ length: 10 }, (_, f) => (f < 9 ? i / (f + 3) : i)),
-    ],
-    [
-      "one view with text",
-      1,
-      [string(), string()],
-      (i: number) => [`a text that is not short, number ${i}`, "segment"],
-    ],
-    ["no row", 0, [float32()], () => []],
-  ] as const)("is reckoned within a fifth: %s", async (_, views, types, valuesOf) => {
-    const ENTITIES = 20_000;
-    const encode = compileEncodeRow(types);
-    const decode = compileDecodeValues(types);
-    const schema = {};
-    const fields = Array.from({ length: Math.max(views, 1) }, (_, v) => `view_${v}`);
-    const rows = (i: number): RowWrite[] =>
-      fields.slice(0, views).map((field) => ({
-        key: `customer_id=${1_000_000 + i}`,
-        field,
-        bytes: encode(
-          order(i),
-          { schemaId: 3, writtenAtMs: 1.7e12, originId: 17 },
-          valuesOf(i).map(Math.fround as never),
-        ),
-        expireAtMs: Number.POSITIVE_INFINITY,
-      }));
-    // One entity at a time is in the remote store, so that what grows is the LRU.
-    let current: RowWrite[] = [];
-    const remote = openMemoryStore();
-    const source = {
-      ...remote,
-      address: "one entity",
-      tiers: [],
-      control: remote.control,
-      read: (requests: readonly ReadRequest[]) =>
-        requests.map((one) => ({
-          tier: "one entity",
-          rows: one.fields.map((_, f) => current[f] && { bytes: Buffer.from(current[f].bytes) }),
-        })),
-      subscribe: remote.subscribe.bind(remote),
-    };
-    const store = createTieredStore(source as never, { maxBytes: 2 ** 30, now: () => 0 });
-    const fill = async (from: number, to: number) => {
-      for (let i = from; i < to; i++) {
-        current = rows(i);
-        const [entity] = await store.read([request(`customer_id=${1_000_000 + i}`, fields)]);
-        for (const row of entity!.rows) {
-          if (row !== undefined)
-            row.decoded = { eventTimestampUs: readEventTimestampUs(row.bytes), schema, values: decode(row.bytes) };
-        }
-      }
-    };
-    await fill(0, 500);
-    const heapBefore = heapBytes();
-    const reckonedBefore = store.counts().bytes;
-    await fill(500, 500 + ENTITIES);
-    const grownBytes = (heapBytes() - heapBefore) / ENTITIES;
-    const reckonedBytes = (store.counts().bytes - reckonedBefore) / ENTITIES;
-    expect(reckonedBytes / grownBytes, `${reckonedBytes} reckoned, ${grownBytes} measured`).toBeGreaterThan(0.8);
-    expect(reckonedBytes / grownBytes, `${reckonedBytes} reckoned, ${grownBytes} measured`).toBeLessThan(1.2);
   });
 });

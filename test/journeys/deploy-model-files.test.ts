@@ -113,7 +113,7 @@ test(
       });
     }
     const other = await models("deploy", "churn", "exported/churn.onnx", "--sha256", "0".repeat(64));
-    expect([other.exitCode, other.stderr]).toEqual([1, expect.stringContaining("MODEL_FILE_INVALID")]);
+    expect([other.exitCode, other.stderr]).toEqual([1, expect.stringContaining("CHECKSUM_MISMATCH")]);
     expect(readFileSync(join(project, "models", "churn", "traffic.json"), "utf8")).toBe(before);
     expect(existsSync(join(project, "models", "churn", "4"))).toBe(false);
   },

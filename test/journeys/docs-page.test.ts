@@ -6,27 +6,15 @@
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openApiDocument } from "../../gateway/openapi.ts";
 import { findChromium, openChromium } from "../harness/chromium.ts";
 import { copyExample, headgate, run, type ServedProject, serve, temporaryFolder } from "../harness/project.ts";
 
 const chromium = findChromium();
 const missing = "missing" in chromium ? chromium.missing : undefined;
-const OPERATIONS = [
-  "/predict",
-  "/features",
-  "/features/{view}",
-  "/features/{view}/rows",
-  "/models",
-  "/models/{name}",
-  "/models/{name}/comparison",
-  "/models/{name}/traffic",
-  "/models/{name}/versions",
-  "/models/{name}/versions/{version}",
-  "/models/{name}/versions/{version}",
-  "/livez",
-  "/readyz",
-  "/metrics",
-];
+const { paths } = openApiDocument("0.0.0") as { readonly paths: Readonly<Record<string, object>> };
+/** A path for each of its methods. */
+const OPERATIONS = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map(() => path));
 
 describe.skipIf(missing !== undefined)(`the documentation page${missing === undefined ? "" : ` (${missing})`}`, () => {
   const complaints: string[] = [];

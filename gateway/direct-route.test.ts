@@ -4,17 +4,25 @@ import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { reasonOf } from "../errors.ts";
+import { type AnswerCall, answerAtOnce, answerByFetch } from "./direct-route.ts";
 import { problemAnswer } from "./error-response.ts";
-import type { Predict } from "./predict.ts";
-import { predictAtOnce, predictByFetch } from "./predict-route.ts";
 
 const MAX_BYTES = 64;
 /** Answers with what it was asked: the body, and the headers that a prediction looks at. */
-const echo: Predict = async (call) => {
+const echo: AnswerCall = async (call) => {
   try {
     const text = await call.text({ deadline: { atMs: 60_000, budgetMs: 60_000 }, nowMs: 0 });
     const body = JSON.stringify({ text, id: call.header("x-request-id") ?? "none" });
     return { status: 200, headers: ["content-type", "application/json", "x-request-id", "1"], body };
+  } catch (thrown) {
+    return problemAnswer(thrown, reasonOf(thrown).slice(0, 5));
+  }
+};
+/** Answers with the path and the body's bytes in hexadecimal digits, as bytes. */
+const bytesOf: AnswerCall = async (call) => {
+  try {
+    const bytes = await call.bytes({ deadline: { atMs: 60_000, budgetMs: 60_000 }, nowMs: 0 });
+    return { status: 200, headers: [], body: Buffer.from(`${call.path} ${Buffer.from(bytes).toString("hex")}`) };
   } catch (thrown) {
     return problemAnswer(thrown, reasonOf(thrown).slice(0, 5));
   }
@@ -24,13 +32,17 @@ let server: Server;
 let slow = 0;
 
 beforeAll(async () => {
-  const app = new Hono().post("/predict", predictByFetch(echo, MAX_BYTES));
+  const app = new Hono().post("/predict", answerByFetch(echo, MAX_BYTES));
+  app.post("/bytes/*", answerByFetch(bytesOf, MAX_BYTES));
   const hono = getRequestListener(app.fetch);
   const others = (request: IncomingMessage, response: ServerResponse) => {
     slow++;
     void hono(request, response);
   };
-  server = createServer(predictAtOnce(echo, MAX_BYTES, others)).listen(0, "127.0.0.1");
+  server = createServer(answerAtOnce({ "/predict": echo, "/bytes/*": bytesOf }, MAX_BYTES, others)).listen(
+    0,
+    "127.0.0.1",
+  );
   await new Promise((listening) => server.once("listening", listening));
 });
 afterAll(() => void server.close());
@@ -42,7 +54,7 @@ beforeEach(() => {
  * Sends bytes on a connection of its own, the second part once the server has read the first; resolves with everything
  * that came until the server closed it.
  */
-function exchange(first: string | Buffer, second?: string): Promise<string> {
+function exchange(first: string | Buffer, second?: string | Buffer): Promise<string> {
   const { port } = server.address() as AddressInfo;
   return new Promise((done, fail) => {
     const socket = connect(port, "127.0.0.1");
@@ -97,6 +109,21 @@ test("what has not arrived whole, comes in chunks or is another method is Hono's
   expect(await exchange(chunked)).toMatch(/200 OK[\s\S]*"\{\}"/);
   expect(await exchange(whole.replace("POST", "PUT"))).toMatch(/404/);
   expect(slow).toBe(3);
+});
+
+test.each([
+  ["any bytes", Buffer.of(0, 0xc3, 0x28, 255), /\/bytes\/a%2Fb 00c328ff$/],
+  ["no bytes", Buffer.alloc(0), /\/bytes\/a%2Fb $/],
+  ["too many bytes", Buffer.alloc(MAX_BYTES + 1), /BODY_TOO_LARGE/],
+])("%s go to the route of the path's beginning, by both doors", async (_, body, answered) => {
+  const sent = post(body, "content-encoding: gzip\r\n", "/bytes/a%2Fb?query");
+  expect(await exchange(sent)).toMatch(answered);
+  expect(slow).toBe(0);
+  // The server reads the body's first part once it has the head, so the route is Hono's.
+  const head = sent.indexOf("\r\n\r\n") + 4;
+  if (body.length === 0) return;
+  expect(await exchange(sent.subarray(0, head + 1), sent.subarray(head + 1))).toMatch(answered);
+  expect(slow).toBe(1);
 });
 
 test("requests that come together on one connection are answered in their order", async () => {

@@ -1,0 +1,280 @@
+/**
+ * A gateway under steady load for a long time: 70 % of what it can do, rows written all along, a model swapped every
+ * minute. What is left of its memory after a collection is looked at every ten seconds, and a line through that, after
+ * the first minutes, must not rise: a leak too slow for a test shows here. Requests that fail are told, and there may be
+ * none.
+ */
+
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
+import { descendantsOf, readAnonymousBytes } from "./process-cpu.ts";
+import { type BenchProject, CLI, makeProject } from "./project.ts";
+import { startBenchRedis } from "./redis-server.ts";
+import { atMost, type BenchResult, textTable } from "./result.ts";
+import { type ServerUnderTest, startServer } from "./server-under-test.ts";
+import { type Sample, type Slope, slopeOf, spanMeans } from "./slope.ts";
+import { spreadOf } from "./statistics.ts";
+
+/** How to soak. */
+export interface SoakOptions {
+  readonly minutes: number;
+  readonly store: "lmdb" | "redis";
+  /** Takes a line for people. */
+  readonly tell: (line: string) => void;
+}
+
+const CUSTOMERS = 20_000;
+const CAPACITY = Object.freeze({ connections: 64, seconds: 3, rounds: 3 });
+const LOAD_SHARE = 0.7;
+/** Rows written: so many at a time, that often, are 200 a second. */
+const WRITE = Object.freeze({ rows: 20, everyMs: 100 });
+const SWAP_EVERY_MS = 60_000;
+const SAMPLE_EVERY_MS = 10_000;
+/** The first of the samples that count: before it caches fill and code is compiled. */
+const SETTLE_MINUTES = 5;
+/** Versions that are kept in the repository. */
+const VERSIONS_KEPT = 3;
+/** How long after it is put a version may take to serve. */
+const SERVES_WITHIN_MS = 30_000;
+/** Load is sent in runs of a minute at most, whose latencies fit into memory. */
+const RUN_SECONDS = 60;
+/** A server that stands still for a collection leaves as many requests under way. */
+const MAX_IN_FLIGHT = 1_024;
+const TOKEN = "soak";
+const SAMPLE_TIMEOUT_MS = 10_000;
+const REPORTER = fileURLToPath(new URL("heap-on-signal.mjs", import.meta.url));
+const MEGABYTE = 1024 * 1024;
+
+/** Runs the soak in a temporary project, which is gone when it ends. */
+export async function benchSoak(options: SoakOptions): Promise<BenchResult> {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-bench-"));
+  const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  try {
+    const redis = options.store === "redis" ? await startBenchRedis(undefined) : undefined;
+    if (redis !== undefined) ends.push(() => redis.stop());
+    const project = await makeProject(CUSTOMERS, Date.now(), redis === undefined ? {} : { onlineStore: redis.url });
+    ends.push(() => project.remove());
+    await project.run("materialize-incremental", "now");
+    const heapFile = join(folder, "heap.jsonl");
+    const own = { HEADGATE_ADMIN_TOKEN: TOKEN, HEADGATE_BENCH_HEAP: heapFile };
+    const words = ["--expose-gc", "--import", REPORTER, CLI, "serve", "--json", "--project", project.directory];
+    const server = await startServer(words, { ...project.environment, ...own });
+    ends.push(() => server.stop());
+    // Neighbours are part of half an hour: no run is made again.
+    const generator = startLoadGenerator(0);
+    ends.push(() => generator.stop());
+    return await soak({ server, generator, project, heapFile }, options);
+  } finally {
+    for (const end of ends.reverse()) await end();
+  }
+}
+
+interface Parts {
+  readonly server: ServerUnderTest;
+  readonly generator: LoadGenerator;
+  readonly project: BenchProject;
+  readonly heapFile: string;
+}
+
+async function soak(parts: Parts, options: SoakOptions): Promise<BenchResult> {
+  const { generator, project, server } = parts;
+  const { minutes, tell } = options;
+  const capacity = await capacityOf(generator, server);
+  const perSecond = LOAD_SHARE * capacity;
+  tell(`${Math.round(capacity)} requests/s in a closed loop; ${Math.round(perSecond)} are sent for ${minutes} minutes`);
+  const startMs = performance.now();
+  const ending = new AbortController();
+  const failures: string[] = [];
+  const every = (ms: number, work: (turn: number) => Promise<void>) =>
+    repeat(startMs, ms, ending.signal, (turn) =>
+      work(turn).catch((thrown: unknown) => void failures.push(String(thrown))),
+    );
+  let written = 0;
+  let versions = 1;
+  const samples: MemorySample[] = [];
+  const beside = [
+    every(WRITE.everyMs, async (turn) => {
+      const problem = await writeRows(server, turn);
+      if (problem === undefined) written += WRITE.rows;
+      else failures.push(problem);
+    }),
+    every(SWAP_EVERY_MS, async () => {
+      swap(project, ++versions);
+      await servesVersion(server, versions);
+    }),
+    every(SAMPLE_EVERY_MS, async () => {
+      samples.push(await sampleMemory(parts, (performance.now() - startMs) / 60_000));
+    }),
+  ];
+  const runs: OpenLoadResult[] = [];
+  try {
+    for (let seconds = minutes * 60; seconds > 0; seconds -= RUN_SECONDS) {
+      const run = await generator.runOpen(server, {
+        ...{ form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS, seed: runs.length },
+        ...{ arrivals: "poisson", perSecond, warmUpSeconds: 0, isSpinning: false, maxInFlight: MAX_IN_FLIGHT },
+        seconds: Math.min(RUN_SECONDS, seconds),
+      });
+      runs.push(run);
+      tell(lineOf(runs.length, run, samples.at(-1), versions));
+    }
+  } finally {
+    ending.abort();
+    await Promise.all(beside);
+  }
+  return summarize({ runs, samples, failures, written, versions, capacity, perSecond }, options);
+}
+
+async function capacityOf(generator: LoadGenerator, server: ServerUnderTest): Promise<number> {
+  const { connections, rounds, seconds } = CAPACITY;
+  const perSecond: number[] = [];
+  for (let seed = 0; seed <= rounds; seed++) {
+    const job = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS, connections, seconds } as const;
+    const run = await generator.run(server, { ...job, seed });
+    if (seed > 0) perSecond.push(run.requestsPerSecond);
+  }
+  return spreadOf(perSecond)!.median;
+}
+
+/** Works every so often, from one interval after the start on, until the signal; late turns are not made up for. */
+async function repeat(
+  startMs: number,
+  everyMs: number,
+  signal: AbortSignal,
+  work: (turn: number) => Promise<void>,
+): Promise<void> {
+  for (let turn = 1; ; turn++) {
+    const waitMs = startMs + turn * everyMs - performance.now();
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    await work(turn);
+  }
+}
+
+/** Writes newer rows of some customers; what went wrong. */
+async function writeRows({ url }: ServerUnderTest, turn: number): Promise<string | undefined> {
+  const rows = Array.from({ length: WRITE.rows }, (_, i) => ({
+    entity: { customer_id: 1 + ((turn * WRITE.rows + i) % CUSTOMERS) },
+    values: { orders_30d: turn % 50, aov_30d: 49.5, returns_rate_30d: 0.25, time_since_last_d: i },
+    event_timestamp: new Date().toISOString(),
+  }));
+  const response = await fetch(`${url}/features/customer_30d_features/rows`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}` },
+    body: JSON.stringify({ rows }),
+  });
+  const text = await response.text();
+  return response.status === 200 ? undefined : text;
+}
+
+/** Puts the next version, whole, and takes out the oldest. */
+function swap({ directory }: BenchProject, version: number): void {
+  const folder = join(directory, "models/churn");
+  const hidden = join(directory, `version-${version}`);
+  mkdirSync(hidden);
+  cpSync(join(folder, "1/model.onnx"), join(hidden, "model.onnx"));
+  renameSync(hidden, join(folder, String(version)));
+  // The first is what the others are copied from.
+  if (version - VERSIONS_KEPT > 1) rmSync(join(folder, String(version - VERSIONS_KEPT)), { recursive: true });
+}
+
+/** Waits until a version answers. */
+async function servesVersion({ url }: ServerUnderTest, version: number): Promise<void> {
+  let stable: number | undefined;
+  for (const untilMs = performance.now() + SERVES_WITHIN_MS; stable !== version; ) {
+    if (performance.now() > untilMs) throw new Error(`Version ${version} does not serve, ${stable} does.`);
+    await sleep(100);
+    const model = (await (await fetch(`${url}/models/churn`)).json()) as { stable: { version: number } | null };
+    stable = model.stable?.version;
+  }
+}
+
+interface MemorySample {
+  /** Minutes since the start. */
+  readonly at: number;
+  readonly heapBytes: number;
+  /** What the heap holds outside of itself, such as buffers. */
+  readonly externalBytes: number;
+  readonly anonymousBytes: number;
+  /** Of the processes that it runs models in. */
+  readonly childrenAnonymousBytes: number;
+}
+
+/** Asks the server to collect, and reads what is left. */
+async function sampleMemory({ server, heapFile }: Parts, at: number): Promise<MemorySample> {
+  const lines = () => (existsSync(heapFile) ? readFileSync(heapFile, "utf8").trimEnd().split("\n") : []);
+  const taken = lines().length;
+  process.kill(server.pid, "SIGUSR2");
+  for (const untilMs = performance.now() + SAMPLE_TIMEOUT_MS; lines().length <= taken; ) {
+    if (performance.now() > untilMs) throw new Error("The server does not say what its heap is.");
+    await sleep(20);
+  }
+  const { heapUsed, external } = JSON.parse(lines().at(-1)!) as NodeJS.MemoryUsage;
+  const children = descendantsOf(server.pid).reduce((sum, pid) => sum + (readAnonymousBytes(pid) ?? 0), 0);
+  return {
+    ...{ at, heapBytes: heapUsed, externalBytes: external, childrenAnonymousBytes: children },
+    anonymousBytes: readAnonymousBytes(server.pid) ?? Number.NaN,
+  };
+}
+
+const megabytes = (bytes: number) => (bytes / MEGABYTE).toFixed(1);
+
+function lineOf(minute: number, run: OpenLoadResult, sample: MemorySample | undefined, versions: number): string {
+  const { missed, p50Ms, p99Ms, refused, requests, othersShare } = run;
+  const memory = sample === undefined ? "" : `, heap ${megabytes(sample.heapBytes)} MB`;
+  const anonymous = sample === undefined ? "" : `, RssAnon ${megabytes(sample.anonymousBytes)} MB`;
+  const failed = `${refused} refused, ${missed} missed`;
+  return `minute ${minute}: ${requests} requests, ${failed}, p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(2)} ms${memory}${anonymous}, version ${versions}, others ${othersShare?.toFixed(2) ?? "–"}`;
+}
+
+interface Soaked {
+  readonly runs: readonly OpenLoadResult[];
+  readonly samples: readonly MemorySample[];
+  readonly failures: readonly string[];
+  readonly written: number;
+  readonly versions: number;
+  readonly capacity: number;
+  readonly perSecond: number;
+}
+
+/** Megabytes in ten minutes, by the means of minutes after the first ones. */
+function slopeIn(samples: readonly MemorySample[], bytesOf: (sample: MemorySample) => number): Slope | undefined {
+  const settled: Sample[] = samples
+    .filter(({ at }) => at >= SETTLE_MINUTES)
+    .map((sample) => ({ at: sample.at, value: bytesOf(sample) / MEGABYTE }));
+  const slope = slopeOf(spanMeans(settled, 1));
+  return slope && { slope: 10 * slope.slope, least: 10 * slope.least, most: 10 * slope.most };
+}
+
+function summarize(soaked: Soaked, { minutes, store, tell }: SoakOptions): BenchResult {
+  const { runs, samples } = soaked;
+  const slopes = {
+    heap: slopeIn(samples, ({ heapBytes, externalBytes }) => heapBytes + externalBytes),
+    anonymous: slopeIn(samples, ({ anonymousBytes }) => anonymousBytes),
+    children: slopeIn(samples, ({ childrenAnonymousBytes }) => childrenAnonymousBytes),
+  };
+  const shown = (slope: Slope | undefined) =>
+    slope === undefined ? ["–", "–"] : [slope.slope.toFixed(2), `${slope.least.toFixed(2)} … ${slope.most.toFixed(2)}`];
+  const rows = [
+    ["heap and external", ...shown(slopes.heap)],
+    ["RssAnon of the gateway", ...shown(slopes.anonymous)],
+    ["RssAnon of its model processes", ...shown(slopes.children)],
+  ];
+  tell(`\n${textTable(["memory after collection", "MB in 10 minutes", "95 %"], rows)}\n`);
+  const sum = (of: (run: OpenLoadResult) => number) => runs.reduce((total, run) => total + of(run), 0);
+  const [missed, refused, requests] = [sum((run) => run.missed), sum((run) => run.refused), sum((run) => run.requests)];
+  return {
+    figures: { minutes, store, settleMinutes: SETTLE_MINUTES, slopes, missed, ...soaked },
+    bars: [
+      atMost("heap and external memory, 95 % bound of the slope", slopes.heap?.most, "MB/10 min", 5),
+      atMost("RssAnon, 95 % bound of the slope", slopes.anonymous?.most, "MB/10 min", 5),
+      atMost("RssAnon of model processes, 95 % bound of the slope", slopes.children?.most, "MB/10 min", 5),
+      atMost("requests that failed", refused, "", 0),
+      atMost("requests missed, all places taken", (100 * missed) / requests, "%", 1),
+      atMost("writes, swaps and looks at memory that failed", soaked.failures.length, "", 0),
+    ],
+  };
+}

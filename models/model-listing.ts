@@ -1,0 +1,75 @@
+/**
+ * What the repository says of one model at a moment: the versions that are there, each with a text that is another when
+ * its files are, and how its requests are split.
+ */
+
+import { HeadgateError, reasonOf } from "../errors.ts";
+import type { ModelRepository } from "./repository.ts";
+import { isModelName } from "./repository-layout.ts";
+import { parseTraffic, type Traffic } from "./traffic.ts";
+
+/** A model as the repository has it. */
+export interface ModelListing {
+  /** By version, newest first. */
+  readonly fingerprints: ReadonlyMap<number, string>;
+  /** Where the file can't be understood what it said before. */
+  readonly traffic: Traffic | undefined;
+  /** Of the file that `traffic` was read from. */
+  readonly trafficEtag: string | undefined;
+  /** Of the file as it is, understood or not. */
+  readonly trafficFileEtag: string | undefined;
+  /** Why the versions or the traffic can't be told. */
+  readonly problem: string | undefined;
+  /** True: it is no model of the repository any more. */
+  readonly isGone: boolean;
+}
+
+/** What is known of a model before it was looked at. */
+export const NOTHING_LISTED: ModelListing = Object.freeze({
+  fingerprints: new Map<number, string>(),
+  traffic: undefined,
+  trafficEtag: undefined,
+  trafficFileEtag: undefined,
+  problem: undefined,
+  isGone: false,
+});
+
+/** Looks at a model; `before` is what was found last. Rejects when the repository does not answer. */
+export async function readListing(
+  repository: ModelRepository,
+  name: string,
+  before: ModelListing,
+): Promise<ModelListing> {
+  let fingerprints: ReadonlyMap<number, string>;
+  try {
+    fingerprints = await repository.fingerprints(name);
+    if (fingerprints.size === 0) await repository.readManifest(name);
+  } catch (thrown) {
+    if (isUnreachable(thrown)) throw thrown;
+    return { ...NOTHING_LISTED, problem: reasonOf(thrown), isGone: await isGone(repository, name, thrown) };
+  }
+  let trafficFileEtag: string | undefined;
+  try {
+    const file = await repository.readTraffic(name);
+    trafficFileEtag = file?.etag;
+    const traffic = file && parseTraffic(file.content, file.file);
+    return { ...NOTHING_LISTED, fingerprints, traffic, trafficEtag: file?.etag, trafficFileEtag };
+  } catch (thrown) {
+    if (isUnreachable(thrown)) throw thrown;
+    const { traffic, trafficEtag } = before;
+    return { ...NOTHING_LISTED, fingerprints, traffic, trafficEtag, trafficFileEtag, problem: reasonOf(thrown) };
+  }
+}
+
+/** A folder whose name no model can have is shown for as long as it is there. */
+async function isGone(repository: ModelRepository, name: string, thrown: unknown): Promise<boolean> {
+  if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") return false;
+  return isModelName(name) || !(await repository.models()).includes(name);
+}
+
+/** Whether it is the repository that failed, and not the model. */
+export function isUnreachable(thrown: unknown): boolean {
+  return !(thrown instanceof HeadgateError) || UNREACHABLE.has(thrown.code);
+}
+
+const UNREACHABLE: ReadonlySet<string> = new Set(["REPOSITORY_UNREACHABLE", "SOURCE_UNREACHABLE", "SOURCE_DENIED"]);
