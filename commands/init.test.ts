@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { CHECKOUT } from "../test/harness/source-tree.ts";
 import type { CommandContext } from "./command.ts";
 import { init } from "./init.ts";
 
@@ -39,4 +40,11 @@ test("its TypeScript settings take imports that end in .ts", async () => {
   await init(context, join(folder, "shop"));
   const { compilerOptions } = JSON.parse(readFileSync(join(folder, "shop", "tsconfig.json"), "utf8"));
   expect(compilerOptions).toMatchObject({ allowImportingTsExtensions: true, noEmit: true });
+});
+
+test("of a checkout's command the project takes its headgate from there: no registry may have it", async () => {
+  await init(context, join(folder, "shop"));
+  const { dependencies } = JSON.parse(readFileSync(join(folder, "shop", "package.json"), "utf8"));
+  const isCheckout = existsSync(join(CHECKOUT, ".git"));
+  expect(dependencies.headgate).toBe(isCheckout ? `file:${relative(join(folder, "shop"), CHECKOUT)}` : "^0.1.0");
 });

@@ -63,16 +63,18 @@ function makeFolder(path: string): void {
   mkdirSync(path);
 }
 
-/** The version to ask npm for: the very tarball that this package was installed from, where it was one. */
+/** The version to ask npm for: this very checkout, or the tarball that this package was installed from, where it was one. */
 function headgateVersion(target: string, version: string): string {
-  const modules = dirname(resolve(packageRoot()));
+  const root = resolve(packageRoot());
+  const modules = dirname(root);
+  if (existsSync(join(root, ".git"))) return `file:${relative(target, root)}`;
   try {
     const lock = JSON.parse(readFileSync(join(modules, ".package-lock.json"), "utf8")) as InstalledPackages;
     const [, tarball] = /^file:(.+\.tgz)$/.exec(lock.packages["node_modules/headgate"]?.resolved ?? "") ?? [];
     const path = tarball === undefined ? undefined : resolve(dirname(modules), tarball);
     if (path !== undefined && existsSync(path)) return `file:${relative(target, path)}`;
   } catch {
-    // Not installed by npm: a checkout, or another installer, which keeps no such file.
+    // Not installed by npm: by another installer, which keeps no such file.
   }
   return `^${version}`;
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { describeStep } from "../gateway/model-deploy.ts";
-import { deploy } from "../models/deploy.ts";
+import { type Deployed, deploy } from "../models/deploy.ts";
 import type { DeployFile } from "../models/deploy-graph.ts";
 import { ManifestNeeded, type ManifestText, skeletonText } from "../models/deploy-manifest.ts";
 import { createSteps, type DeployStep } from "../models/deploy-step.ts";
@@ -52,7 +52,7 @@ export async function deployModel(
       traffic: promoted === undefined ? null : (trafficJson(promoted.traffic) as unknown as JsonValue),
       steps: steps.map(describeStep),
     };
-    answer(context, body, outcome(model, deployed.version, deployed.stored, promoted));
+    answer(context, body, outcome(deployed, promoted));
     return EXIT.done;
   });
 }
@@ -61,11 +61,11 @@ function stepLine({ step, ok, detail, durationMs }: DeployStep): string {
   return `${ok ? "✓" : "✗"} ${step.padEnd(STEP_CHARACTERS)}  ${detail} (${durationMs.toFixed(0)} ms)`;
 }
 
-function outcome(model: string, version: number, stored: boolean, promoted: ChangedTraffic | undefined): string {
+function outcome({ isFirst, model, stored, version }: Deployed, promoted: ChangedTraffic | undefined): string {
   if (!stored) return `Version ${version} of ${model} would be stored; nothing was.`;
   if (promoted !== undefined)
     return `Version ${version} of ${model} is stored. ${trafficText(model, promoted.traffic)}`;
-  if (version === 1) return `Version 1 of ${model} is stored, and as its first answers all of its requests.`;
+  if (isFirst) return `Version ${version} of ${model} is stored, and as its first answers all of its requests.`;
   return [
     `Version ${version} of ${model} is stored and gets no requests yet. Next, one of`,
     "",

@@ -21,8 +21,8 @@ interface StoreTools {
   readonly servingVersion: (model: string) => Promise<number | undefined>;
 }
 
-/** Stores it. Rejects as the repository does. */
-export async function storeVersion(tools: StoreTools, checked: CheckedVersion): Promise<StepResult<undefined>> {
+/** Stores it, and tells whether it answers its model's requests now, as the first that there is. Rejects as the repository does. */
+export async function storeVersion(tools: StoreTools, checked: CheckedVersion): Promise<StepResult<boolean>> {
   const { repository } = tools;
   const { files, manifest, model, version } = checked;
   let pin: Pin = { isThere: false, written: undefined };
@@ -35,8 +35,8 @@ export async function storeVersion(tools: StoreTools, checked: CheckedVersion): 
     throw pin.written === undefined ? thrown : withPin(thrown, model, pin.written);
   }
   // Nothing served before, so nothing is moved; a traffic file that somebody else wrote meanwhile stands.
-  if (!pin.isThere) await putFirstTraffic(repository, model, version);
-  return { value: undefined, detail: `version ${version} is in ${repository.address}` };
+  const isFirst = !pin.isThere && (await putFirstTraffic(repository, model, version));
+  return { value: isFirst, detail: `version ${version} is in ${repository.address}` };
 }
 
 /** What is written down of who serves. */

@@ -77,7 +77,7 @@ const storedVersions = () => repository.versions("churn").catch(() => []);
 
 test("what passes every step is a version, with its files told in its manifest, and serves as the first of its model", async () => {
   const deployed = await deploy(tools(), request({ sha256: sha256Of(GRAPH).toUpperCase() }));
-  expect(deployed).toMatchObject({ model: "churn", version: 1, stored: true, sha256: sha256Of(GRAPH) });
+  expect(deployed).toMatchObject({ model: "churn", version: 1, stored: true, isFirst: true, sha256: sha256Of(GRAPH) });
   expect(said()).toEqual(
     ["checksum", "graph", "manifest", "signature", "golden", "dry_run", "store"].map((s) => `${s} true`),
   );
@@ -88,6 +88,7 @@ test("what passes every step is a version, with its files told in its manifest, 
     files: { "model.onnx": { sha256: sha256Of(GRAPH), bytes: GRAPH.length } },
   });
   expect(JSON.parse((await repository.readTraffic("churn"))!.content)).toEqual({ stable: 1 });
+  expect(await deploy(tools(), request())).toMatchObject({ version: 2, isFirst: false });
 });
 
 test("the first deploy makes the repository's folder", async () => {

@@ -85,6 +85,8 @@ export interface Deployed {
   /** With `dryRun` the number that it would have got. */
   readonly version: number;
   readonly stored: boolean;
+  /** Nothing answered for its model before, so that it does. */
+  readonly isFirst: boolean;
   /** Of the ONNX file. */
   readonly sha256: string;
   /** As it is stored. */
@@ -134,14 +136,16 @@ async function deployWithin(tools: DeployTools, request: DeployRequest, onChecke
     await loaded.close();
   }
   onChecked();
+  let isFirst = false;
   if (!request.dryRun) {
     const files = storedFiles(file, weights);
-    await run("store", () => storeVersion(tools, { model, version, files, manifest: checked.text }));
+    isFirst = await run("store", () => storeVersion(tools, { model, version, files, manifest: checked.text }));
   }
   return Object.freeze({
     model,
     version,
     stored: !request.dryRun,
+    isFirst,
     sha256: sums.get(MODEL_FILE)!.sha256,
     manifest: checked.text,
   });

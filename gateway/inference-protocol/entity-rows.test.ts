@@ -60,6 +60,7 @@ test("rows that share their request features share one context, and NaN is told 
 
 test.each<[string, RegExp, readonly Input[]]>([
   ["a matrix", /\[2\] or \[2, 1\]/, [["customer_id", "INT64", [2, 2], [1, 2, 3, 4]]]],
+  ["floats for an integer key", /is int64, which FP32 does not hold/, [["customer_id", "FP32", [1], [16_777_216]]]],
   ["no axis", /no row/, [["customer_id", "INT64", [], [1]]]],
   [
     "a flat list",

@@ -52,6 +52,9 @@ export function entityRows(
   return { entities, contexts };
 }
 
+/** A client that sends them as floats has rounded them by then: 16,777,217 arrives as another entity's key. */
+const INTEGER_KINDS: ReadonlySet<string> = new Set(["int32", "int64", "timestamp"]);
+
 function columnOf(input: InferInput, binary: Buffer, known: EntityInput, count: number): Column {
   const { datatype, name, shape } = input;
   const isList = known.type.list;
@@ -59,6 +62,11 @@ function columnOf(input: InferInput, binary: Buffer, known: EntityInput, count: 
   if (!isColumn || (isList && shape.length !== 2)) {
     const wanted = isList ? `[${count}, elements]` : `[${count}] or [${count}, 1]`;
     throw refused(`Input "${name}" has the shape [${shape.join(", ")}], but one value a row is ${wanted}.`);
+  }
+  if (INTEGER_KINDS.has(known.type.kind) && datatype.name.startsWith("FP")) {
+    throw refused(
+      `Input "${name}" is ${known.type.kind}, which ${datatype.name} does not hold exactly; send an integer datatype, such as INT64.`,
+    );
   }
   if (shape[0] !== count) {
     throw refused(`Input "${name}" has ${shape[0]} rows, but the request's first input has ${count}.`);
