@@ -20,11 +20,14 @@ export interface VectorKeeper {
   keep(entity: EntityRows, vector: FeatureVector): FeatureVector;
 }
 
-/** What is kept of an entity; that of the last plan which read it. */
+/** What is kept of an entity that one plan alone reads. */
 interface KeptVector extends FeatureVector {
   readonly plan: ReadPlan;
   readonly freshUntilUs: number;
 }
+
+/** Kept of an entity that several plans read: they share its decoded rows, where each would put out the other's vector. */
+const SHARED = Object.freeze({ plan: undefined });
 
 /** The keeper of a plan; undefined for one that reads more than one key, request features or transforms. */
 export function compileVectorKeeper(plan: ReadPlan): VectorKeeper | undefined {
@@ -44,7 +47,9 @@ export function compileVectorKeeper(plan: ReadPlan): VectorKeeper | undefined {
     },
     keep(entity: EntityRows, vector: FeatureVector) {
       const { statuses, values, views } = vector;
-      if (!("decoded" in entity) || views.some(({ status }) => status !== STATUS.PRESENT)) return vector;
+      if (!("decoded" in entity) || entity.decoded === SHARED) return vector;
+      if (entity.decoded !== undefined && ofPlan(entity) === undefined) entity.decoded = SHARED;
+      if (entity.decoded === SHARED || views.some(({ status }) => status !== STATUS.PRESENT)) return vector;
       const untilUs = key.views.map(({ index, maxAgeUs }) => views[index]!.eventTimestampUs! + maxAgeUs);
       const kept: KeptVector = {
         values: packed(values),

@@ -86,3 +86,17 @@ test("a vector is kept beside the rows of one entity, in their place, and found 
   expect(keeper.keep(unkept, vector)).toBe(vector);
   expect([keeper.has(stale), keeper.has(unkept), unkept.rows[0]!.decoded]).toEqual([false, false, "row"]);
 });
+
+test("of an entity that two plans read, the decoded rows stay, and neither plan's vector", () => {
+  const [one, other] = [compileReadPlan(service), compileReadPlan(service)].map((plan) => compileVectorKeeper(plan)!);
+  const views = [{ status: STATUS.PRESENT, eventTimestampUs: NOW * 1_000, tier: "memory" }];
+  const vector = { values: [3, null], statuses: [STATUS.PRESENT, STATUS.NULL_VALUE], views };
+  const entity = { tier: "memory", rows: [{ bytes: new Uint8Array(), decoded: "row" }], decoded: undefined };
+  one!.keep(entity, vector);
+  entity.rows[0]!.decoded = "row again";
+  for (const keeper of [other!, one!, other!]) {
+    expect(keeper.keep(entity, vector)).toBe(vector);
+    expect([keeper.has(entity), keeper.find(entity, NOW)]).toEqual([false, undefined]);
+  }
+  expect(entity.rows[0]!.decoded).toBe("row again");
+});
