@@ -33,9 +33,9 @@ const SHOWN = {
   fastapiRedis: "FastAPI + redis-py + onnxruntime",
   bento: "BentoML around the same",
   fastapiFeast: "FastAPI + Feast SDK + onnxruntime",
-  memoryFeatures: "Headgate, features alone, from memory",
-  redisFeatures: "Headgate, features alone, from Redis",
-  feast: "feast serve, features alone",
+  memoryFeatures: "Headgate, features, from memory",
+  redisFeatures: "Headgate, features, from Redis",
+  feast: "feast serve, features",
 } as const;
 type Name = keyof typeof SHOWN;
 type Servers = Readonly<Record<Name, ServerUnderTest>>;
