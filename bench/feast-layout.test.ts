@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { feastKey, feastRow } from "./feast-layout.ts";
+import { feastKeys, feastRow } from "./feast-layout.ts";
 
 it("lays a row out as Feast does", () => {
-  expect(feastKey("driver_id", 1_001, "p").toString("hex")).toBe(
+  expect(feastKeys("driver_id", "p")(1_001).toString("hex")).toBe(
     `${"01000000"}${"02000000"}${"09000000"}${Buffer.from("driver_id").toString("hex")}${"04000000"}${"08000000"}${"e903000000000000"}70`,
   );
   const [timestampField, timestamp, , orders, , rate] = feastRow(

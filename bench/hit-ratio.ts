@@ -5,7 +5,7 @@
  */
 
 import { LRUCache } from "lru-cache";
-import { atMost, type BenchResult, textTable } from "./result.ts";
+import { atMost, type BenchResult, countText, textTable } from "./result.ts";
 import { seededRandom } from "./statistics.ts";
 import { rankBuckets, type Zipf, zipfRanks } from "./zipf.ts";
 
@@ -84,7 +84,7 @@ export function benchHitRatio({ tell }: HitRatioOptions): BenchResult {
   const percent = (ratio: number) => (100 * ratio).toFixed(1);
   const rows = COUNTS.flatMap((count) =>
     KEPT_SHARES.map((share) => [
-      `${count.toLocaleString("en-US")} entities, ${100 * share} % kept`,
+      `${countText(count)} entities, ${100 * share} % kept`,
       ...cases
         .filter((one) => one.count === count && one.kept === Math.round(share * count))
         .map(({ che, simulated }) => percent(che) + (simulated === undefined ? "" : ` (${percent(simulated)})`)),

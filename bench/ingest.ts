@@ -7,14 +7,15 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { endingAll } from "./ends.ts";
 import { type IngestCost, startIngester } from "./ingester.ts";
 import { type BenchKafka, startBenchKafka } from "./kafka-server.ts";
 import { feedRate } from "./materialize-floors.ts";
-import { type BenchProject, CLI, makeProject } from "./project.ts";
-import { type BenchRedis, missingRedis, startBenchRedis } from "./redis-server.ts";
-import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
-import { startServer } from "./server-under-test.ts";
-import { type Spread, spreadOf } from "./statistics.ts";
+import { type BenchProject, makeProject } from "./project.ts";
+import { type BenchRedis, startBenchRedis } from "./redis-server.ts";
+import { atLeast, atMost, type BenchResult, countText, textTable } from "./result.ts";
+import { byTurns } from "./rounds.ts";
+import { type Spread, spreadOf, spreadText } from "./statistics.ts";
 import { eventTexts } from "./stream-events.ts";
 import { type StreamAnswers, type StreamWorker, startStreamWorker } from "./stream-worker-jobs.ts";
 
@@ -49,20 +50,13 @@ interface Round extends IngestCost {
 }
 
 /** Runs the bench in temporary projects. Rejects where there is no Kafka or no Redis. */
-export async function benchIngest({ backlog, rounds, tell }: IngestOptions): Promise<BenchResult> {
-  const missing = missingRedis();
-  if (missing !== undefined) throw new Error(`The stream's bench needs a Redis: ${missing}.`);
-  const redis = await startBenchRedis(undefined);
-  const ends: (() => unknown)[] = [() => redis.stop()];
-  try {
-    const kafka = await startBenchKafka();
-    ends.push(() => kafka.stop());
-    const worker = startStreamWorker();
-    ends.push(() => worker.stop());
+export function benchIngest({ backlog, rounds, tell }: IngestOptions): Promise<BenchResult> {
+  return endingAll(async (keep) => {
+    const redis = await keep(startBenchRedis(undefined));
+    const kafka = await keep(startBenchKafka());
+    const worker = await keep(startStreamWorker());
     const lines = eventTexts(CUSTOMERS, Date.now() - HOUR_MS);
-    tell(
-      `a backlog of ${backlog.toLocaleString("en-US")} events of ${lines[0]!.length} bytes, ${PARTITIONS} partitions`,
-    );
+    tell(`a backlog of ${countText(backlog)} events of ${lines[0]!.length} bytes, ${PARTITIONS} partitions`);
     await kafka.fill(TOPIC, PARTITIONS, lines, backlog);
     const measured: Record<Store, Round[]> = { redis: [], lmdb: [] };
     for (let round = 0; round < rounds; round++) {
@@ -73,7 +67,9 @@ export async function benchIngest({ backlog, rounds, tell }: IngestOptions): Pro
     const seen: StreamAnswers["watch"][] = [];
     for (let run = 0; run < STREAM.runs; run++) seen.push(await measureVisibility(kafka, redis, worker));
     const [p50Ms, p99Ms] = [spreadOf(seen.map((one) => one.p50Ms)), spreadOf(seen.map((one) => one.p99Ms))];
-    tell(`${STREAM.perSecond} events/s seen in answers: p50 ${shown(p50Ms, 1)} ms, p99 ${shown(p99Ms, 1)} ms\n`);
+    tell(
+      `${STREAM.perSecond} events/s seen in answers: p50 ${spreadText(p50Ms, 1)} ms, p99 ${spreadText(p99Ms, 1)} ms\n`,
+    );
     const peaks = STORES.flatMap((store) =>
       measured[store].map(({ peakAnonymousBytes: bytes }) => bytes && bytes / 1e6),
     );
@@ -92,9 +88,7 @@ export async function benchIngest({ backlog, rounds, tell }: IngestOptions): Pro
         atMost("peak RssAnon of the ingester", spreadOf(peaks)?.most, "MB", 450),
       ],
     };
-  } finally {
-    for (const end of ends.reverse()) await end();
-  }
+  });
 }
 
 function ratioOf(rounds: readonly Round[]): Spread | undefined {
@@ -127,22 +121,16 @@ async function measureRound(
       cost = await ingestBacklog(backlog, kafka, url);
     },
   ];
-  for (let i = 0; i < sides.length; i++) await sides[(i + round) % sides.length]!();
+  for (const side of byTurns(sides, round)) await side();
   return { ...cost!, countPerSecond, feedPerSecond };
 }
 
-async function ingestBacklog(backlog: number, kafka: BenchKafka, redisUrl: string | undefined): Promise<IngestCost> {
-  const project = await streamProject(1, TOPIC, redisUrl);
-  try {
-    const ingester = await startIngester(project.directory, ingestEnvironment(project, kafka));
-    try {
-      return await ingester.read(backlog);
-    } finally {
-      await ingester.stop();
-    }
-  } finally {
-    project.remove();
-  }
+function ingestBacklog(backlog: number, kafka: BenchKafka, redisUrl: string | undefined): Promise<IngestCost> {
+  return endingAll(async (keep) => {
+    const project = await keep(streamProject(1, TOPIC, redisUrl));
+    const ingester = await keep(startIngester(project.directory, ingestEnvironment(project, kafka)));
+    return ingester.read(backlog);
+  });
 }
 
 /** A project whose view is streamed from a topic too. */
@@ -174,38 +162,29 @@ async function measureVisibility(
   await redis.client.flushall("SYNC");
   const topic = `seen-${randomUUID()}`;
   await kafka.createTopic(topic, PARTITIONS);
-  const project = await streamProject(STREAM.watched + STREAM.others, topic, redis.url);
-  const ends: (() => unknown)[] = [() => project.remove()];
-  try {
+  return endingAll(async (keep) => {
+    const project = await keep(streamProject(STREAM.watched + STREAM.others, topic, redis.url));
     await project.run("materialize-incremental", "now");
-    const ingester = await startIngester(project.directory, ingestEnvironment(project, kafka));
-    ends.push(() => ingester.stop());
-    const gateway = await startServer([CLI, "serve", "--json", "--project", project.directory], project.environment);
-    ends.push(() => gateway.stop());
-    const watcher = startStreamWorker();
-    ends.push(() => watcher.stop());
+    const ingester = await keep(startIngester(project.directory, ingestEnvironment(project, kafka)));
+    const gateway = await keep(project.serve());
+    const watcher = await keep(startStreamWorker());
     const clock = { wallMs: Date.now(), monotonicMs: Number(process.hrtime.bigint()) / 1e6 };
     const { watched, others, perSecond, seconds } = STREAM;
     const place = { broker: kafka.address, topic, watched, others };
     // Until the ingester is a member of its group.
     await producer.ask("produce", { ...place, perSecond: 100, seconds: 5, clock });
     await ingester.read(500 * 0.9);
-    const watching = watcher.ask("watch", { url: gateway.url, watched, seconds, clock });
-    await Promise.all([watching, producer.ask("produce", { ...place, perSecond, seconds, clock })]);
-    return await watching;
-  } finally {
-    for (const end of ends.reverse()) await end();
-  }
+    const [seen] = await Promise.all([
+      watcher.ask("watch", { url: gateway.url, watched, seconds, clock }),
+      producer.ask("produce", { ...place, perSecond, seconds, clock }),
+    ]);
+    return seen;
+  });
 }
-
-const shown = (spread: Spread | undefined, digits: number) =>
-  spread === undefined
-    ? "–"
-    : `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})`;
 
 function roundsTable(measured: Readonly<Record<Store, readonly Round[]>>): string {
   const heading = ["into", "events/s", "consume and count", "store alone", "ratio", "CPU µs/event", "peak RssAnon MB"];
-  const rate = (values: readonly number[]) => Math.round(spreadOf(values)!.median).toLocaleString("en-US");
+  const rate = (values: readonly number[]) => countText(spreadOf(values)?.median);
   const rows = STORES.map((store) => {
     const rounds = measured[store];
     return [
@@ -213,9 +192,9 @@ function roundsTable(measured: Readonly<Record<Store, readonly Round[]>>): strin
       rate(rounds.map((one) => one.eventsPerSecond)),
       rate(rounds.map((one) => one.countPerSecond)),
       rate(rounds.map((one) => one.feedPerSecond)),
-      shown(ratioOf(rounds), 2),
-      shown(spreadOf(rounds.map((one) => one.cpuMicrosPerEvent)), 2),
-      shown(spreadOf(rounds.map((one) => one.peakAnonymousBytes && one.peakAnonymousBytes / 1e6)), 0),
+      spreadText(ratioOf(rounds), 2),
+      spreadText(spreadOf(rounds.map((one) => one.cpuMicrosPerEvent)), 2),
+      spreadText(spreadOf(rounds.map((one) => one.peakAnonymousBytes && one.peakAnonymousBytes / 1e6)), 0),
     ];
   });
   return textTable(heading, rows);

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { readAnonymousBytes, readCpuMicros } from "./process-cpu.ts";
 import { CLI } from "./project.ts";
+import { lastWordsOf } from "./server-under-test.ts";
 
 /** Between two looks at what was done and at memory, ms. */
 const LOOK_PAUSE_MS = 100;
@@ -32,12 +33,9 @@ export interface IngestCost {
 export async function startIngester(directory: string, environment: NodeJS.ProcessEnv): Promise<BenchIngester> {
   const words = [CLI, "ingest", "--json", "--project", directory];
   const child = spawn(process.execPath, words, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
-  let complaints = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    complaints = (complaints + chunk.toString()).slice(-4_000);
-  });
+  const complaints = lastWordsOf(child.stderr);
   const exited = once(child, "exit").then(() => {
-    throw new Error(`headgate ingest ended:\n${complaints}`);
+    throw new Error(`headgate ingest ended:\n${complaints()}`);
   });
   exited.catch(() => {});
   const [line] = (await Promise.race([once(createInterface(child.stdout), "line"), exited])) as [string];

@@ -13,7 +13,7 @@ import { ROW_GROUP_ROWS } from "./customer-snapshot.ts";
 import { decodeRate, feedRate } from "./materialize-floors.ts";
 import { type BenchProject, makeProject } from "./project.ts";
 import { missingRedis, startBenchRedis } from "./redis-server.ts";
-import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
+import { atLeast, atMost, type BenchResult, countText, textTable } from "./result.ts";
 import { type BenchS3, startBenchS3 } from "./s3-server.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
 
@@ -65,9 +65,7 @@ export async function benchMaterialize(options: MaterializeOptions): Promise<Ben
   let floors: Floors | undefined;
   try {
     for (const rows of sizes) {
-      tell(
-        `${rows.toLocaleString("en-US")} rows × 4 features, row groups of ${ROW_GROUP_ROWS.toLocaleString("en-US")}`,
-      );
+      tell(`${countText(rows)} rows × 4 features, row groups of ${countText(ROW_GROUP_ROWS)}`);
       const project = await makeProject(rows, Date.now());
       try {
         floors ??= await measureFloors(project, intos);
@@ -169,18 +167,17 @@ function barsOf(loads: readonly Load[], floors: Floors, sizes: readonly number[]
         atLeast(`${from} into ${into}, of the slower floor`, share(from, into), "", 0.5),
       ),
     ),
-    atMost(`peak RssAnon, ${first.toLocaleString("en-US")} rows, most`, small, "MB", 400),
-    atMost(`peak RssAnon, ${last.toLocaleString("en-US")} rows, most`, large, "MB", 400),
+    atMost(`peak RssAnon, ${countText(first)} rows, most`, small, "MB", 400),
+    atMost(`peak RssAnon, ${countText(last)} rows, most`, large, "MB", 400),
     atMost("peak RssAnon, the largest to the smallest", grown, "", 1.25),
   ];
 }
 
 function floorTable({ decode, feed }: Floors): string {
-  const rate = (value: number | undefined) => (value === undefined ? "–" : Math.round(value).toLocaleString("en-US"));
   const rows = [
-    ["hyparquet decoding, alone", rate(decode)],
-    ["LMDB fed with ready rows", rate(feed.LMDB)],
-    ["Redis fed with ready rows", rate(feed.Redis)],
+    ["hyparquet decoding, alone", countText(decode)],
+    ["LMDB fed with ready rows", countText(feed.LMDB)],
+    ["Redis fed with ready rows", countText(feed.Redis)],
   ];
   return textTable(["floor", "rows/s"], rows);
 }
@@ -188,10 +185,10 @@ function floorTable({ decode, feed }: Floors): string {
 function loadTable(loads: readonly Load[], floors: Floors): string {
   const rows = loads.map((load) => [
     `${load.from} → ${load.into}`,
-    load.rows.toLocaleString("en-US"),
+    countText(load.rows),
     load.fileMb.toFixed(1),
     load.seconds.toFixed(1),
-    Math.round(load.rowsPerSecond).toLocaleString("en-US"),
+    countText(load.rowsPerSecond),
     (load.rowsPerSecond / floorOf(floors, load.into)).toFixed(2),
     load.peakAnonymousMb?.toFixed(0) ?? "–",
   ]);

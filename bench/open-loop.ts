@@ -1,31 +1,22 @@
 /**
  * Open-loop latency against the floor's, in one run: at half of what the floor can do, and over a range of rates for the
  * picture. The rates come from floor (a)'s own capacity, measured first by a closed loop, so they mean the same on every
- * machine. Servers take turns in every round; a ratio is taken within a round.
+ * machine.
  */
 
 import type { Arrivals } from "./arrivals.ts";
+import { endingAll } from "./ends.ts";
 import { lineChart } from "./line-chart.ts";
 import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
-import {
-  CUSTOMERS,
-  type PredictionServer,
-  type PredictionServers,
-  startPredictionServers,
-} from "./prediction-servers.ts";
+import { CUSTOMERS, type PredictionServer, startPredictionServers } from "./prediction-servers.ts";
 import { canPin } from "./process-cpu.ts";
 import { atMost, type BenchResult, textTable } from "./result.ts";
-import { spreadOf } from "./statistics.ts";
+import { capacityOf, figureOf, measureRound, type RoundsOptions, ratioOf } from "./rounds.ts";
+import type { ServerUnderTest } from "./server-under-test.ts";
 
 /** How to measure. */
-export interface OpenLoopOptions {
+export interface OpenLoopOptions extends RoundsOptions {
   readonly arrivals: Arrivals;
-  /** Of a run that has a bar. */
-  readonly seconds: number;
-  /** Rounds of the rate that has a bar, at least 5 for figures to quote. */
-  readonly rounds: number;
-  /** Takes a line for people. */
-  readonly tell: (line: string) => void;
 }
 
 const NAMES: readonly PredictionServer[] = ["alone", "together", "memory", "redis"];
@@ -49,6 +40,7 @@ const TRIES = 3;
 /** Of the closed loops that tell floor (a)'s capacity. */
 const CAPACITY = Object.freeze({ connections: 64, seconds: 2, rounds: 3 });
 
+type Servers = Readonly<Record<PredictionServer, ServerUnderTest>>;
 type Round = Readonly<Record<PredictionServer, OpenLoadResult>>;
 
 interface Rate {
@@ -60,44 +52,31 @@ interface Rate {
 }
 
 /** Runs the bench on a Redis of its own. */
-export async function benchOpenLoop(options: OpenLoopOptions): Promise<BenchResult> {
+export function benchOpenLoop(options: OpenLoopOptions): Promise<BenchResult> {
   const { tell } = options;
   if (!canPin) tell("Server and load generator share cores here: the generator spins, so latencies mean little.");
-  const running = await startPredictionServers();
-  try {
-    const generator = await running.keep(startLoadGenerator());
-    const capacity = await floorCapacity(running, generator);
-    tell(
-      `floor (a) answers ${Math.round(capacity)} requests/s in a closed loop of ${CAPACITY.connections} connections`,
-    );
+  return endingAll(async (keep) => {
+    const { servers } = await startPredictionServers(keep);
+    const generator = await keep(startLoadGenerator());
+    const { connections, rounds, seconds } = CAPACITY;
+    const closed = { ...load, connections, seconds };
+    for (const name of NAMES) await generator.run(servers[name], { ...closed, seed: 0 });
+    const capacity = await capacityOf(generator, servers.alone, closed, rounds);
+    tell(`floor (a) answers ${Math.round(capacity)} requests/s in a closed loop of ${connections} connections`);
     const rateOf = (share: number): Rate => ({ share, perSecond: share * capacity, rounds: [], late: [] });
     const bar = rateOf(BAR_SHARE);
     const picture = PICTURE.shares.map(rateOf);
-    await measure(running, generator, options, [bar], options);
-    await measure(running, generator, options, picture, PICTURE);
+    await measure(servers, generator, options, [bar], options);
+    await measure(servers, generator, options, picture, PICTURE);
     const ascending = [bar, ...picture].sort((one, other) => one.share - other.share);
     return summarize(ascending, capacity, options);
-  } finally {
-    await running.stop();
-  }
+  });
 }
 
 const load = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS } as const;
 
-/** Requests/s; warms all servers up beside. */
-async function floorCapacity({ servers }: PredictionServers, generator: LoadGenerator): Promise<number> {
-  const { connections, seconds, rounds } = CAPACITY;
-  for (const name of NAMES) await generator.run(servers[name], { ...load, connections, seconds, seed: 0 });
-  const perSecond: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const result = await generator.run(servers.alone, { ...load, connections, seconds, seed: round });
-    perSecond.push(result.requestsPerSecond);
-  }
-  return spreadOf(perSecond)!.median;
-}
-
 async function measure(
-  { servers }: PredictionServers,
+  servers: Servers,
   generator: LoadGenerator,
   { arrivals, tell }: OpenLoopOptions,
   rates: readonly Rate[],
@@ -106,13 +85,9 @@ async function measure(
   const job = { ...load, arrivals, seconds, warmUpSeconds: WARM_UP_SECONDS, maxInFlight: MAX_IN_FLIGHT };
   for (const rate of rates) {
     for (let round = 0; rate.rounds.length < rounds && round < TRIES * rounds; round++) {
-      const results: Partial<Record<PredictionServer, OpenLoadResult>> = {};
-      for (let i = 0; i < NAMES.length; i++) {
-        // Another one begins each time, so that nobody always follows the same neighbour.
-        const name = NAMES[(i + round) % NAMES.length]!;
-        results[name] = await generator.runOpen(servers[name], { ...job, perSecond: rate.perSecond, seed: 1 + round });
-      }
-      (isOnTime(results as Round) ? rate.rounds : rate.late).push(results as Round);
+      const rateJob = { ...job, perSecond: rate.perSecond, seed: 1 + round };
+      const results = await measureRound(NAMES, round, (name) => generator.runOpen(servers[name], rateJob));
+      (isOnTime(results) ? rate.rounds : rate.late).push(results);
     }
     const late = rate.late.length === 0 ? "" : `, ${rate.late.length} more in which the generator was late`;
     tell(
@@ -127,16 +102,12 @@ function isOnTime(round: Round): boolean {
 
 type Figure = "p50Ms" | "p99Ms" | "p999Ms" | "maxMs" | "cpuMicrosPerRequest" | "sendLagP99Ms" | "othersShare";
 
-const median = ({ rounds }: Rate, name: PredictionServer, figure: Figure) =>
-  spreadOf(rounds.map((round) => round[name][figure]))?.median;
-
-function ratio({ rounds }: Rate, name: PredictionServer, figure: "p99Ms" | "p999Ms") {
-  return spreadOf(rounds.map((round) => round[name][figure] / round.alone[figure]));
-}
+const median = ({ rounds }: Rate, name: PredictionServer, figure: Figure) => figureOf(rounds, name, figure)?.median;
 
 function summarize(rates: readonly Rate[], capacity: number, { arrivals, tell }: OpenLoopOptions): BenchResult {
   tell(`\n${rateTable(rates)}\n`);
   const bar = rates.find(({ share }) => share === BAR_SHARE)!;
+  const ratio = (figure: Figure, name: PredictionServer) => ratioOf(bar.rounds, figure, name, "alone");
   const points = (name: PredictionServer, figure: Figure) =>
     rates
       .filter(({ rounds }) => rounds.length > 0)
@@ -144,10 +115,10 @@ function summarize(rates: readonly Rate[], capacity: number, { arrivals, tell }:
   return {
     figures: { pinned: canPin, arrivals, customers: CUSTOMERS, maxInFlight: MAX_IN_FLIGHT, capacity, rates },
     bars: [
-      atMost("p99 over floor (a)'s at half its capacity, from memory", ratio(bar, "memory", "p99Ms"), "×", 2),
-      atMost("p99 over floor (a)'s, from Redis", ratio(bar, "redis", "p99Ms"), "×", 2),
-      atMost("p99.9 over floor (a)'s, from memory", ratio(bar, "memory", "p999Ms"), "×", 4),
-      atMost("p99.9 over floor (a)'s, from Redis", ratio(bar, "redis", "p999Ms"), "×", 4),
+      atMost("p99 over floor (a)'s at half its capacity, from memory", ratio("p99Ms", "memory"), "×", 2),
+      atMost("p99 over floor (a)'s, from Redis", ratio("p99Ms", "redis"), "×", 2),
+      atMost("p99.9 over floor (a)'s, from memory", ratio("p999Ms", "memory"), "×", 4),
+      atMost("p99.9 over floor (a)'s, from Redis", ratio("p999Ms", "redis"), "×", 4),
     ],
     charts:
       bar.rounds.length === 0

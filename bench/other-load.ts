@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
-import { readCpuMicros } from "./process-cpu.ts";
+import { readCpuMicros, TICK_MICROS } from "./process-cpu.ts";
 
 /** CPU time so far, µs. */
 export interface CpuReading {
@@ -21,8 +21,6 @@ export interface CpuReading {
 export const OTHERS_SHARE_MAX = 0.1;
 /** How long the machine is looked at to see whether it is quiet, ms. */
 const LOOK_MS = 200;
-/** A hundredth of a second in µs, see process-cpu.ts. */
-const TICK_MICROS = 10_000;
 
 /** The share of all cores that others used between two readings, 0 … 1. */
 export function othersShare(before: CpuReading, after: CpuReading, cores: number): number {

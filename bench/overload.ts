@@ -7,24 +7,17 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "../models/onnx_pb.ts";
+import { endingAll } from "./ends.ts";
 import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
-import { canPin, readAnonymousBytes } from "./process-cpu.ts";
-import { type BenchProject, CLI, makeProject } from "./project.ts";
+import { SLOW_MODEL, slowManifest } from "./model-versions.ts";
+import { canPin, watchAnonymousBytes } from "./process-cpu.ts";
+import { type BenchProject, makeProject } from "./project.ts";
 import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
-import { type ServerUnderTest, startServer } from "./server-under-test.ts";
-import { type Spread, spreadOf } from "./statistics.ts";
-
-/** How to measure. */
-export interface OverloadOptions {
-  /** Of each rate. */
-  readonly seconds: number;
-  readonly rounds: number;
-  /** Takes a line for people. */
-  readonly tell: (line: string) => void;
-}
+import { capacityOf, figureOf, measureRound, type RoundsOptions } from "./rounds.ts";
+import type { ServerUnderTest } from "./server-under-test.ts";
+import { medianText, type Spread, spreadOf } from "./statistics.ts";
 
 const CUSTOMERS = 20_000;
 /** Of the capacity. */
@@ -41,9 +34,7 @@ const MAX_IN_FLIGHT = 512;
 /** How often memory is looked at, ms. */
 const MEMORY_EVERY_MS = 100;
 const MEGABYTE = 1024 * 1024;
-/** A model of some 20 ms, see models/fixtures/zoo_slow.py: a chain of 300 products, of which each takes the same. */
-const SLOW = fileURLToPath(new URL("../models/fixtures/slow/slow.onnx", import.meta.url));
-/** For some 5 ms: in a process of its own; and for a little under 1: on the event loop. */
+/** Of the slow model's: for some 5 ms, in a process of its own; and for a little under 1, on the event loop. */
 const PRODUCTS = Object.freeze({ elsewhere: 75, inline: 12 });
 type Placed = keyof typeof PRODUCTS;
 
@@ -59,46 +50,37 @@ interface Measured {
 }
 
 /** Runs the bench in a temporary project, which is gone when it ends. */
-export async function benchOverload(options: OverloadOptions): Promise<BenchResult> {
+export function benchOverload(options: RoundsOptions): Promise<BenchResult> {
   if (!canPin) options.tell("Server and load generator share cores here: rates mean little.");
-  const generator = startLoadGenerator();
-  try {
+  return endingAll(async (keep) => {
+    const generator = await keep(startLoadGenerator());
     const elsewhere = await measureModel("elsewhere", generator, options);
     const inline = await measureModel("inline", generator, options);
     return summarize({ elsewhere, inline }, options);
-  } finally {
-    await generator.stop();
-  }
+  });
 }
 
-async function measureModel(placed: Placed, generator: LoadGenerator, options: OverloadOptions): Promise<Measured> {
-  const project = await makeProject(CUSTOMERS, Date.now());
-  let server: ServerUnderTest | undefined;
-  try {
+function measureModel(placed: Placed, generator: LoadGenerator, options: RoundsOptions): Promise<Measured> {
+  return endingAll(async (keep) => {
+    const project = await keep(makeProject(CUSTOMERS, Date.now()));
     putModel(project, PRODUCTS[placed]);
     await project.run("materialize-incremental", "now");
-    const environment = { ...project.environment, HEADGATE_DEADLINE: `${DEADLINE_MS}ms` };
-    server = await startServer([CLI, "serve", "--json", "--project", project.directory], environment);
-    return await measure(placed, server, generator, options);
-  } finally {
-    await server?.stop();
-    project.remove();
-  }
+    const server = await keep(project.serve({ HEADGATE_DEADLINE: `${DEADLINE_MS}ms` }));
+    return measure(placed, server, generator, options);
+  });
 }
 
 /** The chain cut off after so many of its products, in the place of the example's model. */
-function putModel({ directory }: BenchProject, products: number): void {
-  const model = fromBinary(ModelProtoSchema, readFileSync(SLOW));
+function putModel(project: BenchProject, products: number): void {
+  const model = fromBinary(ModelProtoSchema, readFileSync(SLOW_MODEL));
   const { graph } = model;
   const last = graph!.node.at(-1)!;
   const isLeft = (output: string) => !/^h\d+$/.test(output) || Number(output.slice(1)) <= products;
   graph!.node = graph!.node.filter((node) => node === last || isLeft(node.output[0]!));
   last.input[0] = `h${products}`;
-  const folder = join(directory, "models/churn");
+  const folder = join(project.directory, "models/churn");
   writeFileSync(join(folder, "1/model.onnx"), toBinary(ModelProtoSchema, model));
-  const manifest = JSON.parse(readFileSync(join(folder, "model.json"), "utf8")) as { inputs: { input: string[] } };
-  const slow = { service: "churn_v1", inputs: { X: manifest.inputs.input }, outputs: { mean: "Y" }, max_batch: 1 };
-  writeFileSync(join(folder, "model.json"), JSON.stringify(slow));
+  writeFileSync(join(folder, "model.json"), slowManifest(project));
 }
 
 const requests = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS } as const;
@@ -107,10 +89,12 @@ async function measure(
   placed: Placed,
   server: ServerUnderTest,
   generator: LoadGenerator,
-  { rounds, seconds, tell }: OverloadOptions,
+  { rounds, seconds, tell }: RoundsOptions,
 ): Promise<Measured> {
-  const capacity = await capacityOf(generator, server);
-  tell(`model ${placed}: ${Math.round(capacity)} requests/s in a closed loop of ${CAPACITY.connections} connections`);
+  const { connections } = CAPACITY;
+  const closed = { ...requests, connections, seconds: CAPACITY.seconds };
+  const capacity = await capacityOf(generator, server, closed, CAPACITY.rounds);
+  tell(`model ${placed}: ${Math.round(capacity)} requests/s in a closed loop of ${connections} connections`);
   const job = { ...requests, arrivals: "poisson", seconds, maxInFlight: MAX_IN_FLIGHT, inTimeMs: DEADLINE_MS } as const;
   // What a refusal costs in memory is there from the first on.
   await generator.runOpen(server, { ...job, perSecond: OVERLOAD * capacity, warmUpSeconds: 0, seed: 0 });
@@ -118,44 +102,20 @@ async function measure(
   const recoveryMs: number[] = [];
   const peakBytes: (number | undefined)[] = [];
   for (let round = 0; round < rounds; round++) {
-    const peak = watchMemory(server.pid);
-    const results: Partial<Record<Load, OpenLoadResult>> = {};
-    for (let i = 0; i < LOADS.length; i++) {
-      const load = LOADS[(i + round) % LOADS.length]!;
-      const one = { ...job, perSecond: load * capacity, warmUpSeconds: WARM_UP_SECONDS, seed: 1 + round };
-      results[load] = await generator.runOpen(server, one);
-    }
+    const peak = watchAnonymousBytes(server.pid, MEMORY_EVERY_MS);
+    const results = await measureRound(LOADS, round, (load) => {
+      const rate = { perSecond: load * capacity, warmUpSeconds: WARM_UP_SECONDS, seed: 1 + round };
+      return generator.runOpen(server, { ...job, ...rate });
+    });
     const calm = { perSecond: CALM * capacity, seconds };
     const stepped = { ...job, perSecond: OVERLOAD * capacity, warmUpSeconds: 0, seed: round };
     const { lastFailedMs } = await generator.runOpen(server, { ...stepped, nextRate: calm });
     recoveryMs.push(Math.max(0, lastFailedMs - seconds * 1_000));
     peakBytes.push(peak());
-    measured.push(results as Round);
-    tell(roundLine(round, results as Round, recoveryMs.at(-1)!, peakBytes.at(-1)));
+    measured.push(results);
+    tell(roundLine(round, results, recoveryMs.at(-1)!, peakBytes.at(-1)));
   }
   return { capacity, rounds: measured, recoveryMs, peakBytes };
-}
-
-async function capacityOf(generator: LoadGenerator, server: ServerUnderTest): Promise<number> {
-  const { connections, rounds, seconds } = CAPACITY;
-  const perSecond: number[] = [];
-  for (let seed = 0; seed < rounds; seed++) {
-    perSecond.push((await generator.run(server, { ...requests, connections, seconds, seed })).requestsPerSecond);
-  }
-  return spreadOf(perSecond)!.median;
-}
-
-/** Looks at a process' memory until it is asked for the most. */
-function watchMemory(pid: number): () => number | undefined {
-  let peak = readAnonymousBytes(pid);
-  const looking = setInterval(() => {
-    const bytes = readAnonymousBytes(pid);
-    if (bytes !== undefined) peak = Math.max(peak ?? 0, bytes);
-  }, MEMORY_EVERY_MS);
-  return () => {
-    clearInterval(looking);
-    return peak;
-  };
 }
 
 const megabytes = (bytes: number | undefined) => (bytes === undefined ? "–" : (bytes / MEGABYTE).toFixed(0));
@@ -173,19 +133,18 @@ function goodputRatio({ rounds }: Measured): Spread | undefined {
   );
 }
 
-const p99 = ({ rounds }: Measured, load: Load) => spreadOf(rounds.map((round) => round[load].goodP99Ms));
-
 /** The last round's memory over the first's, MB. */
 function growth({ peakBytes }: Measured): number | undefined {
   const [first, last] = [peakBytes[0], peakBytes.at(-1)];
   return first === undefined || last === undefined ? undefined : (last - first) / MEGABYTE;
 }
 
-function summarize(models: Readonly<Record<Placed, Measured>>, { tell }: OverloadOptions): BenchResult {
+function summarize(models: Readonly<Record<Placed, Measured>>, { tell }: RoundsOptions): BenchResult {
   tell(`\n${table(models)}\n`);
+  const p99 = ({ rounds }: Measured) => figureOf(rounds, OVERLOAD, "goodP99Ms");
   const bars = (name: string, measured: Measured) => [
     atLeast(`goodput at ${OVERLOAD} times the capacity over the peak, ${name}`, goodputRatio(measured), "×", 0.85),
-    atMost(`p99 of accepted at ${OVERLOAD} times the capacity, ${name}`, p99(measured, OVERLOAD), "ms", DEADLINE_MS),
+    atMost(`p99 of accepted at ${OVERLOAD} times the capacity, ${name}`, p99(measured), "ms", DEADLINE_MS),
     atMost(`until the last failed request after it, ${name}`, spreadOf(measured.recoveryMs), "ms", 1_000),
     atMost(`RssAnon of the last round over the first's, ${name}`, growth(measured), "MB", 10),
   ];
@@ -199,23 +158,15 @@ function summarize(models: Readonly<Record<Placed, Measured>>, { tell }: Overloa
 }
 
 function table(models: Readonly<Record<Placed, Measured>>): string {
-  const number = (spread: Spread | undefined, digits = 0) => spread?.median.toFixed(digits) ?? "–";
   const rows = Object.entries(models).flatMap(([placed, { capacity, rounds }]) =>
     LOADS.map((load) => {
-      const of = (figure: (result: OpenLoadResult) => number | undefined) =>
-        spreadOf(rounds.map((round) => figure(round[load])));
+      const cell = (figure: keyof OpenLoadResult, digits = 0) => medianText(figureOf(rounds, load, figure), digits);
+      const sum = (figure: "missed" | "late") => rounds.reduce((total, round) => total + round[load][figure], 0);
+      const refused = spreadOf(rounds.map(({ [load]: { refused: some, requests: all } }) => (100 * some) / all));
       return [
         `${placed}, ${load} × ${Math.round(capacity)}/s`,
-        number(of(({ requestsPerSecond }) => requestsPerSecond)),
-        number(of(({ refused, requests: all }) => (100 * refused) / all)),
-        String(rounds.reduce((sum, round) => sum + round[load].missed, 0)),
-        String(rounds.reduce((sum, round) => sum + round[load].late, 0)),
-        number(of(({ goodP99Ms }) => goodP99Ms)),
-        number(of(({ cpuMicrosPerRequest }) => cpuMicrosPerRequest)),
-        number(
-          of(({ othersShare }) => othersShare),
-          2,
-        ),
+        ...[cell("requestsPerSecond"), medianText(refused, 0), String(sum("missed")), String(sum("late"))],
+        ...[cell("goodP99Ms"), cell("cpuMicrosPerRequest"), cell("othersShare", 2)],
       ];
     }),
   );

@@ -4,9 +4,10 @@
  * to its end; memory is RssAnon. The bound on reads is taken off: what is measured is how fast it could go.
  */
 
+import { endingAll } from "./ends.ts";
 import { type BenchProject, makeProject } from "./project.ts";
 import { missingRedis, startBenchRedis } from "./redis-server.ts";
-import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
+import { atLeast, atMost, type BenchResult, countText, textTable } from "./result.ts";
 import { spreadOf } from "./statistics.ts";
 
 /** How to measure. */
@@ -39,19 +40,13 @@ export async function benchParity({ tell, sizes = SIZES, rounds = ROUNDS }: Pari
   }
   const comparisons: Comparison[] = [];
   for (const entities of sizes) {
-    const redis = await startBenchRedis(undefined);
-    try {
-      const project = await makeProject(entities, Date.now(), { onlineStore: redis.url });
-      try {
-        await project.run("materialize-incremental", "now");
-        const runs = entities === sizes[0] ? rounds : 1;
-        for (let round = 0; round < runs; round++) comparisons.push(await compare(project, entities));
-      } finally {
-        project.remove();
-      }
-    } finally {
-      await redis.stop();
-    }
+    await endingAll(async (keep) => {
+      const redis = await keep(startBenchRedis(undefined));
+      const project = await keep(makeProject(entities, Date.now(), { onlineStore: redis.url }));
+      await project.run("materialize-incremental", "now");
+      const runs = entities === sizes[0] ? rounds : 1;
+      for (let round = 0; round < runs; round++) comparisons.push(await compare(project, entities));
+    });
   }
   tell(`\n${comparisonTable(comparisons)}\n`);
   return { figures: { features: 4, comparisons }, bars: barsOf(comparisons, sizes[0]!) };
@@ -85,9 +80,9 @@ function barsOf(comparisons: readonly Comparison[], first: number): BenchResult[
 
 function comparisonTable(comparisons: readonly Comparison[]): string {
   const rows = comparisons.map(({ entities, seconds, entitiesPerSecond, peakAnonymousMb }) => [
-    entities.toLocaleString("en-US"),
+    countText(entities),
     seconds.toFixed(1),
-    Math.round(entitiesPerSecond).toLocaleString("en-US"),
+    countText(entitiesPerSecond),
     peakAnonymousMb?.toFixed(0) ?? "–",
   ]);
   return textTable(["entities", "seconds", "entities/s", "peak RssAnon MB"], rows);

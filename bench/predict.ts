@@ -1,29 +1,17 @@
 /**
  * POST /predict against its floor, in one run: the gateway as users run it (LMDB, the churn example's LightGBM model of
- * 100 trees) and the two floor servers of floor-server.mjs, one after the other in every round, so that whatever else
- * the machine does falls on all three. Ratios are taken within a round; a figure is the median over the rounds.
+ * 100 trees) and the two floor servers of floor-server.mjs.
  */
 
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { endingAll } from "./ends.ts";
+import { realAnswer, startFloor } from "./floor.ts";
 import { type LoadGenerator, type LoadJob, type LoadResult, startLoadGenerator } from "./load.ts";
-import { realAnswer } from "./prediction-servers.ts";
 import { canPin } from "./process-cpu.ts";
-import { CLI, makeProject } from "./project.ts";
+import { makeProject } from "./project.ts";
 import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
-import { type ServerUnderTest, startServer } from "./server-under-test.ts";
-import { type Spread, spreadOf } from "./statistics.ts";
-
-/** How to measure. */
-export interface PredictOptions {
-  /** Of each run of a case that has a bar. */
-  readonly seconds: number;
-  /** Rounds of a case that has a bar, at least 5 for figures to quote. */
-  readonly rounds: number;
-  /** Takes a line for people. */
-  readonly tell: (line: string) => void;
-}
+import { figureOf, measureRound, type RoundsOptions, ratioOf } from "./rounds.ts";
+import type { ServerUnderTest } from "./server-under-test.ts";
+import { medianText, type Spread, spreadOf, spreadText } from "./statistics.ts";
 
 /** Customers in the store. */
 const CUSTOMERS = 100_000;
@@ -54,42 +42,31 @@ const CASES: readonly Case[] = [1, LIST].flatMap((entities) =>
 );
 
 /** Runs the bench in a temporary project, which is gone when it ends. */
-export async function benchPredict(options: PredictOptions): Promise<BenchResult> {
+export function benchPredict(options: RoundsOptions): Promise<BenchResult> {
   const { tell } = options;
   tell(
     canPin
       ? "Server and load generator each have a core of their own (taskset)."
       : "Server and load generator are not pinned: that takes two cores and taskset. CPU per request is noisier so.",
   );
-  const project = await makeProject(CUSTOMERS, Date.now());
-  const running: { stop(): Promise<void> }[] = [];
-  const keep = <T extends { stop(): Promise<void> }>(started: T): T => {
-    running.push(started);
-    return started;
-  };
-  try {
+  return endingAll(async (keep) => {
+    const project = await keep(makeProject(CUSTOMERS, Date.now()));
     await project.run("materialize-incremental", "now");
-    const serve = [CLI, "serve", "--json", "--project", project.directory];
-    const headgate = keep(await startServer(serve, project.environment));
-    const answers = join(project.directory, "answers.json");
-    writeFileSync(
-      answers,
-      JSON.stringify({ 1: await realAnswer(headgate, 1), [LIST]: await realAnswer(headgate, LIST) }),
-    );
-    const floor = fileURLToPath(new URL("floor-server.mjs", import.meta.url));
-    const alone = keep(await startServer([floor, "alone", answers]));
-    const together = keep(await startServer([floor, "together", answers]));
-    const generator = keep(startLoadGenerator());
+    const headgate = await keep(project.serve());
+    const answers = {
+      1: await realAnswer(headgate, "predict", 1),
+      [LIST]: await realAnswer(headgate, "predict", LIST),
+    };
+    const alone = await keep(startFloor("alone", answers, project.directory));
+    const together = await keep(startFloor("together", answers, project.directory));
+    const generator = await keep(startLoadGenerator());
     return summarize(await measure({ alone, together, headgate }, generator, options), tell);
-  } finally {
-    for (const started of running.reverse()) await started.stop();
-    project.remove();
-  }
+  });
 }
 
 type Measured = readonly { readonly of: Case; readonly rounds: readonly Round[] }[];
 
-async function measure(servers: Servers, generator: LoadGenerator, options: PredictOptions): Promise<Measured> {
+async function measure(servers: Servers, generator: LoadGenerator, options: RoundsOptions): Promise<Measured> {
   const job = {
     form: "predict",
     ids: "uniform",
@@ -107,7 +84,8 @@ async function measure(servers: Servers, generator: LoadGenerator, options: Pred
     const cases = measured.filter(({ of }) => of.hasBar === hasBar);
     for (let round = 0; round < rounds; round++) {
       for (const { of, rounds: done } of cases) {
-        done.push(await measureRound(servers, generator, { ...job, ...of, seconds, seed: 1 + round }, round));
+        const caseJob: LoadJob = { ...job, ...of, seconds, seed: 1 + round };
+        done.push(await measureRound(SERVERS, round, (name) => generator.run(servers[name], caseJob)));
       }
       options.tell(`round ${round + 1} of ${rounds}, ${cases.length} cases of 3 × ${seconds} s`);
     }
@@ -115,42 +93,20 @@ async function measure(servers: Servers, generator: LoadGenerator, options: Pred
   return measured;
 }
 
-async function measureRound(servers: Servers, generator: LoadGenerator, job: LoadJob, round: number): Promise<Round> {
-  const results: Partial<Record<ServerName, LoadResult>> = {};
-  for (let i = 0; i < SERVERS.length; i++) {
-    // Another one begins each time, so that nobody always follows the same neighbour.
-    const name = SERVERS[(i + round) % SERVERS.length]!;
-    results[name] = await generator.run(servers[name], job);
-  }
-  return results as Round;
-}
-
 function nameOf({ entities, connections, ids }: Case): string {
   return `${entities === 1 ? "1 entity" : `${entities} entities`}, ${connections} connection${connections === 1 ? "" : "s"}, ${ids}`;
-}
-
-type Figure = keyof LoadResult;
-
-/** Spread over the rounds of one figure of the gateway as a multiple of a floor's in the same round. */
-function ratio(rounds: readonly Round[], figure: Figure, floor: ServerName): Spread | undefined {
-  return spreadOf(
-    rounds.map((round) => {
-      const [own, its] = [round.headgate[figure], round[floor][figure]];
-      return own === undefined || its === undefined ? undefined : own / its;
-    }),
-  );
 }
 
 function summarize(measured: Measured, tell: (line: string) => void): BenchResult {
   const cases = measured.map(({ of, rounds }) => ({
     case: nameOf(of),
     ...of,
-    servers: Object.fromEntries(SERVERS.map((name) => [name, figuresOf(rounds.map((round) => round[name]))])),
+    servers: Object.fromEntries(SERVERS.map((name) => [name, figuresOf(rounds, name)])),
     ratios: {
-      cpuToAlone: ratio(rounds, "cpuMicrosPerRequest", "alone"),
-      cpuToTogether: ratio(rounds, "cpuMicrosPerRequest", "together"),
-      p50ToAlone: ratio(rounds, "p50Ms", "alone"),
-      p50ToTogether: ratio(rounds, "p50Ms", "together"),
+      cpuToAlone: ratioOf(rounds, "cpuMicrosPerRequest", "headgate", "alone"),
+      cpuToTogether: ratioOf(rounds, "cpuMicrosPerRequest", "headgate", "together"),
+      p50ToAlone: ratioOf(rounds, "p50Ms", "headgate", "alone"),
+      p50ToTogether: ratioOf(rounds, "p50Ms", "headgate", "together"),
     },
     rounds,
   }));
@@ -182,14 +138,16 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
   };
 }
 
-function figuresOf(results: readonly LoadResult[]): Partial<Record<Figure, Spread>> {
-  const figures: readonly Figure[] = ["requestsPerSecond", "p50Ms", "p99Ms", "p999Ms", "cpuMicrosPerRequest"];
-  return Object.fromEntries(figures.map((figure) => [figure, spreadOf(results.map((result) => result[figure]))]));
+const FIGURES = ["requestsPerSecond", "p50Ms", "p99Ms", "p999Ms", "cpuMicrosPerRequest"] as const;
+type Figures = Readonly<Partial<Record<keyof LoadResult, Spread>>>;
+
+function figuresOf(rounds: readonly Round[], name: ServerName): Figures {
+  return Object.fromEntries(FIGURES.map((figure) => [figure, figureOf(rounds, name, figure)]));
 }
 
 interface SummarizedCase {
   readonly case: string;
-  readonly servers: Readonly<Record<string, Partial<Record<Figure, Spread>>>>;
+  readonly servers: Readonly<Record<string, Figures>>;
   readonly ratios: Readonly<Record<"cpuToAlone" | "cpuToTogether", Spread | undefined>>;
 }
 
@@ -200,9 +158,6 @@ const SHOWN: Readonly<Record<ServerName, string>> = {
 };
 
 function predictTable(cases: readonly SummarizedCase[]): string {
-  const number = (spread: Spread | undefined, digits: number) => spread?.median.toFixed(digits) ?? "–";
-  const withEnds = (spread: Spread | undefined) =>
-    spread === undefined ? "–" : `${spread.median.toFixed(2)} (${spread.least.toFixed(2)}–${spread.most.toFixed(2)})`;
   const rows = cases.flatMap(({ case: name, servers, ratios }) => [
     [name, "", "", "", "", "", "", ""],
     ...SERVERS.map((server) => {
@@ -210,13 +165,13 @@ function predictTable(cases: readonly SummarizedCase[]): string {
       const own = server === "headgate";
       return [
         SHOWN[server],
-        number(figures.requestsPerSecond, 0),
-        number(figures.p50Ms, 2),
-        number(figures.p99Ms, 2),
-        number(figures.p999Ms, 2),
-        number(figures.cpuMicrosPerRequest, 1),
-        own ? withEnds(ratios.cpuToAlone) : "",
-        own ? withEnds(ratios.cpuToTogether) : "",
+        medianText(figures.requestsPerSecond, 0),
+        medianText(figures.p50Ms, 2),
+        medianText(figures.p99Ms, 2),
+        medianText(figures.p999Ms, 2),
+        medianText(figures.cpuMicrosPerRequest, 1),
+        own ? spreadText(ratios.cpuToAlone, 2) : "",
+        own ? spreadText(ratios.cpuToTogether, 2) : "",
       ];
     }),
   ]);

@@ -10,8 +10,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
-/** Linux counts CPU time in hundredths of a second on every architecture that Node runs on (USER_HZ). */
-const TICK_MICROS = 10_000;
+/** Linux counts CPU time in hundredths of a second on every architecture that Node runs on (USER_HZ), µs. */
+export const TICK_MICROS = 10_000;
 
 /**
  * User and system time so far of a process, all its threads and all running processes below it, µs in steps of 10 ms;
@@ -49,6 +49,19 @@ export function descendantsOf(pid: number): readonly number[] {
 export function readAnonymousBytes(pid: number): number | undefined {
   const kilobytes = /^RssAnon:\s*(\d+) kB$/m.exec(readProc(`/proc/${pid}/status`) ?? "")?.[1];
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}
+
+/** Looks at a process' anonymous memory until it is asked for the most, which ends it; undefined without /proc. */
+export function watchAnonymousBytes(pid: number, everyMs: number): () => number | undefined {
+  let peak = readAnonymousBytes(pid);
+  const looking = setInterval(() => {
+    const bytes = readAnonymousBytes(pid);
+    if (bytes !== undefined) peak = Math.max(peak ?? 0, bytes);
+  }, everyMs);
+  return () => {
+    clearInterval(looking);
+    return peak;
+  };
 }
 
 function readProc(file: string): string | undefined {

@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeSnapshot } from "./customer-snapshot.ts";
-import { readAnonymousBytes } from "./process-cpu.ts";
+import { watchAnonymousBytes } from "./process-cpu.ts";
+import { lastWordsOf, type ServerUnderTest, startServer } from "./server-under-test.ts";
 
 /** The built command line. */
 export const CLI = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
@@ -26,6 +27,8 @@ export interface BenchProject {
   run(...args: readonly string[]): Promise<CommandCost>;
   /** The same with variables of its own over the project's environment. */
   runWith(environment: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<CommandCost>;
+  /** Starts its gateway as users run it, with settings of its own over the project's environment. */
+  serve(settings?: NodeJS.ProcessEnv, isPinned?: boolean): Promise<ServerUnderTest>;
   remove(): void;
 }
 
@@ -66,6 +69,8 @@ export async function makeProject(
     run: (...args: readonly string[]) => runCommand([...args, "--project", directory], environment),
     runWith: (own: NodeJS.ProcessEnv, ...args: readonly string[]) =>
       runCommand([...args, "--project", directory], { ...environment, ...own }),
+    serve: (settings: NodeJS.ProcessEnv = {}, isPinned = true) =>
+      startServer([CLI, "serve", "--json", "--project", directory], { ...environment, ...settings }, isPinned),
     remove: () => rmSync(directory, { recursive: true, force: true }),
   });
   try {
@@ -109,24 +114,17 @@ function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Pr
   const startMs = performance.now();
   const child = spawn(process.execPath, [CLI, ...args], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
-  let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += chunk.toString();
   });
-  child.stderr.on("data", (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString()).slice(-4_000);
-  });
-  let peakAnonymousBytes: number | undefined;
-  const sampling = setInterval(() => {
-    const bytes = readAnonymousBytes(child.pid!);
-    if (bytes !== undefined && bytes > (peakAnonymousBytes ?? 0)) peakAnonymousBytes = bytes;
-  }, MEMORY_SAMPLE_MS);
+  const stderr = lastWordsOf(child.stderr);
+  const peak = watchAnonymousBytes(child.pid!, MEMORY_SAMPLE_MS);
   return new Promise<CommandCost>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
       const seconds = (performance.now() - startMs) / 1_000;
-      if (code === 0) resolve({ seconds, peakAnonymousBytes, stdout });
-      else reject(new Error(`headgate ${args.join(" ")} ended with ${code}:\n${stderr}${stdout}`));
+      if (code === 0) resolve({ seconds, peakAnonymousBytes: peak(), stdout });
+      else reject(new Error(`headgate ${args.join(" ")} ended with ${code}:\n${stderr()}${stdout}`));
     });
-  }).finally(() => clearInterval(sampling));
+  }).finally(peak);
 }

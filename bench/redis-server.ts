@@ -30,14 +30,16 @@ export interface BenchRedis {
   stop(): Promise<void>;
 }
 
-/** Why the store cannot be measured here; undefined where it can. */
+/** Why there is no Redis to measure with; undefined where there is. */
 export function missingRedis(): string | undefined {
   const missing = ["redis-server", "redis-benchmark"].find((program) => spawnSync(program, ["--version"]).error);
   return missing && `${missing} is not on the PATH: install the packages redis-server and redis-tools`;
 }
 
-/** Starts a server; `core` undefined lets it run on any. Words such as "--maxmemory", "1gb" go over what is set here. */
+/** Starts a server; `core` undefined lets it run on any. Words such as "--maxmemory", "1gb" go over what is set here. Rejects where there is no Redis. */
 export async function startBenchRedis(core: number | undefined, ...settings: readonly string[]): Promise<BenchRedis> {
+  const missing = missingRedis();
+  if (missing !== undefined) throw new Error(`This bench needs a Redis: ${missing}.`);
   const folder = mkdtempSync(join(tmpdir(), "headgate-bench-redis-"));
   const port = (await freePorts(1))[0]!;
   const own = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"];

@@ -83,6 +83,11 @@ export function shortNumber(value: number | undefined): string {
   return value === undefined ? "–" : value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
 }
 
+/** A count as tables show it, "–" where it was not measured. */
+export function countText(value: number | undefined): string {
+  return value === undefined ? "–" : Math.round(value).toLocaleString("en-US");
+}
+
 /** Rows of texts under a heading; the first column to the left, the others to the right. */
 export function textTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heading.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));

@@ -5,12 +5,15 @@
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { pinned } from "./process-cpu.ts";
 
 /** The core of the server; the load generator has the other. */
 export const SERVER_CORE = 0;
 /** How long a server may take to listen, ms. */
 const START_TIMEOUT_MS = 30_000;
+/** Characters of what a process wrote that a complaint repeats. */
+const LAST_WORDS = 4_000;
 
 /** A running server. */
 export interface ServerUnderTest {
@@ -18,6 +21,17 @@ export interface ServerUnderTest {
   readonly pid: number;
   /** Asks it to end and waits until it has. */
   stop(): Promise<void>;
+}
+
+/** Reads what a process writes; asked, it tells the last of it. */
+export function lastWordsOf(...streams: readonly Readable[]): () => string {
+  let words = "";
+  for (const stream of streams) {
+    stream.on("data", (chunk: Buffer) => {
+      words = (words + chunk.toString()).slice(-LAST_WORDS);
+    });
+  }
+  return () => words;
 }
 
 /** Starts `node <args>`, held to its core unless it is not to be. Rejects with what it wrote to stderr when it ends or does not listen in time. */
@@ -29,10 +43,7 @@ export function startServer(
   const words = [process.execPath, ...args];
   const [command, ...rest] = isPinned ? pinned(SERVER_CORE, words) : words;
   const child = spawn(command!, rest, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
-  let complaints = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    complaints = (complaints + chunk.toString()).slice(-4_000);
-  });
+  const complaints = lastWordsOf(child.stderr);
   const ended = new Promise<void>((done) => child.once("exit", () => done()));
   const stop = async () => {
     child.kill("SIGTERM");
@@ -43,7 +54,7 @@ export function startServer(
     const fail = (why: string) => {
       clearTimeout(timer);
       child.kill("SIGKILL");
-      reject(new Error(`${args.join(" ")} ${why}\n${complaints}`));
+      reject(new Error(`${args.join(" ")} ${why}\n${complaints()}`));
     };
     const timer = setTimeout(fail, START_TIMEOUT_MS, `did not listen within ${START_TIMEOUT_MS} ms`);
     child.once("error", (error) => fail(`could not be started: ${error.message}`));

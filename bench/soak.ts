@@ -5,19 +5,20 @@
  * none.
  */
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { endingAll } from "./ends.ts";
 import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
+import { putVersion, servesVersion } from "./model-versions.ts";
 import { descendantsOf, readAnonymousBytes } from "./process-cpu.ts";
 import { type BenchProject, CLI, makeProject } from "./project.ts";
 import { startBenchRedis } from "./redis-server.ts";
 import { atMost, type BenchResult, textTable } from "./result.ts";
+import { capacityOf } from "./rounds.ts";
 import { type ServerUnderTest, startServer } from "./server-under-test.ts";
 import { type Sample, type Slope, slopeOf, spanMeans } from "./slope.ts";
-import { spreadOf } from "./statistics.ts";
 
 /** How to soak. */
 export interface SoakOptions {
@@ -38,8 +39,6 @@ const SAMPLE_EVERY_MS = 10_000;
 const SETTLE_MINUTES = 5;
 /** Versions that are kept in the repository. */
 const VERSIONS_KEPT = 3;
-/** How long after it is put a version may take to serve. */
-const SERVES_WITHIN_MS = 30_000;
 /** Load is sent in runs of a minute at most, whose latencies fit into memory. */
 const RUN_SECONDS = 60;
 /** A server that stands still for a collection leaves as many requests under way. */
@@ -50,27 +49,20 @@ const REPORTER = fileURLToPath(new URL("heap-on-signal.mjs", import.meta.url));
 const MEGABYTE = 1024 * 1024;
 
 /** Runs the soak in a temporary project, which is gone when it ends. */
-export async function benchSoak(options: SoakOptions): Promise<BenchResult> {
-  const folder = mkdtempSync(join(tmpdir(), "headgate-bench-"));
-  const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
-  try {
-    const redis = options.store === "redis" ? await startBenchRedis(undefined) : undefined;
-    if (redis !== undefined) ends.push(() => redis.stop());
-    const project = await makeProject(CUSTOMERS, Date.now(), redis === undefined ? {} : { onlineStore: redis.url });
-    ends.push(() => project.remove());
+export function benchSoak(options: SoakOptions): Promise<BenchResult> {
+  return endingAll(async (keep) => {
+    const redis = options.store === "redis" ? await keep(startBenchRedis(undefined)) : undefined;
+    const own = redis === undefined ? {} : { onlineStore: redis.url };
+    const project = await keep(makeProject(CUSTOMERS, Date.now(), own));
     await project.run("materialize-incremental", "now");
-    const heapFile = join(folder, "heap.jsonl");
-    const own = { HEADGATE_ADMIN_TOKEN: TOKEN, HEADGATE_BENCH_HEAP: heapFile };
+    const heapFile = join(project.directory, "heap.jsonl");
+    const settings = { HEADGATE_ADMIN_TOKEN: TOKEN, HEADGATE_BENCH_HEAP: heapFile };
     const words = ["--expose-gc", "--import", REPORTER, CLI, "serve", "--json", "--project", project.directory];
-    const server = await startServer(words, { ...project.environment, ...own });
-    ends.push(() => server.stop());
+    const server = await keep(startServer(words, { ...project.environment, ...settings }));
     // Neighbours are part of half an hour: no run is made again.
-    const generator = startLoadGenerator(0);
-    ends.push(() => generator.stop());
-    return await soak({ server, generator, project, heapFile }, options);
-  } finally {
-    for (const end of ends.reverse()) await end();
-  }
+    const generator = await keep(startLoadGenerator(0));
+    return soak({ server, generator, project, heapFile }, options);
+  });
 }
 
 interface Parts {
@@ -80,10 +72,15 @@ interface Parts {
   readonly heapFile: string;
 }
 
+const requests = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS } as const;
+
 async function soak(parts: Parts, options: SoakOptions): Promise<BenchResult> {
   const { generator, project, server } = parts;
   const { minutes, tell } = options;
-  const capacity = await capacityOf(generator, server);
+  const { connections, rounds, seconds } = CAPACITY;
+  const closed = { ...requests, connections, seconds };
+  await generator.run(server, { ...closed, seed: rounds });
+  const capacity = await capacityOf(generator, server, closed, rounds);
   const perSecond = LOAD_SHARE * capacity;
   tell(`${Math.round(capacity)} requests/s in a closed loop; ${Math.round(perSecond)} are sent for ${minutes} minutes`);
   const startMs = performance.now();
@@ -114,7 +111,7 @@ async function soak(parts: Parts, options: SoakOptions): Promise<BenchResult> {
   try {
     for (let seconds = minutes * 60; seconds > 0; seconds -= RUN_SECONDS) {
       const run = await generator.runOpen(server, {
-        ...{ form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS, seed: runs.length },
+        ...{ ...requests, seed: runs.length },
         ...{ arrivals: "poisson", perSecond, warmUpSeconds: 0, isSpinning: false, maxInFlight: MAX_IN_FLIGHT },
         seconds: Math.min(RUN_SECONDS, seconds),
       });
@@ -126,17 +123,6 @@ async function soak(parts: Parts, options: SoakOptions): Promise<BenchResult> {
     await Promise.all(beside);
   }
   return summarize({ runs, samples, failures, written, versions, capacity, perSecond }, options);
-}
-
-async function capacityOf(generator: LoadGenerator, server: ServerUnderTest): Promise<number> {
-  const { connections, rounds, seconds } = CAPACITY;
-  const perSecond: number[] = [];
-  for (let seed = 0; seed <= rounds; seed++) {
-    const job = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS, connections, seconds } as const;
-    const run = await generator.run(server, { ...job, seed });
-    if (seed > 0) perSecond.push(run.requestsPerSecond);
-  }
-  return spreadOf(perSecond)!.median;
 }
 
 /** Works every so often, from one interval after the start on, until the signal; late turns are not made up for. */
@@ -170,26 +156,12 @@ async function writeRows({ url }: ServerUnderTest, turn: number): Promise<string
   return response.status === 200 ? undefined : text;
 }
 
-/** Puts the next version, whole, and takes out the oldest. */
-function swap({ directory }: BenchProject, version: number): void {
-  const folder = join(directory, "models/churn");
-  const hidden = join(directory, `version-${version}`);
-  mkdirSync(hidden);
-  cpSync(join(folder, "1/model.onnx"), join(hidden, "model.onnx"));
-  renameSync(hidden, join(folder, String(version)));
+/** Puts the next version and takes out the oldest. */
+function swap(project: BenchProject, version: number): void {
+  const folder = join(project.directory, "models/churn");
+  putVersion(project, "churn", version, join(folder, "1/model.onnx"));
   // The first is what the others are copied from.
   if (version - VERSIONS_KEPT > 1) rmSync(join(folder, String(version - VERSIONS_KEPT)), { recursive: true });
-}
-
-/** Waits until a version answers. */
-async function servesVersion({ url }: ServerUnderTest, version: number): Promise<void> {
-  let stable: number | undefined;
-  for (const untilMs = performance.now() + SERVES_WITHIN_MS; stable !== version; ) {
-    if (performance.now() > untilMs) throw new Error(`Version ${version} does not serve, ${stable} does.`);
-    await sleep(100);
-    const model = (await (await fetch(`${url}/models/churn`)).json()) as { stable: { version: number } | null };
-    stable = model.stable?.version;
-  }
 }
 
 interface MemorySample {

@@ -1,5 +1,14 @@
 import { expect, it } from "vitest";
-import { percentile, seededRandom, shuffledIds, spreadOf, uniformIds, zipfIds } from "./statistics.ts";
+import {
+  medianText,
+  percentile,
+  seededRandom,
+  shuffledIds,
+  spreadOf,
+  spreadText,
+  uniformIds,
+  zipfIds,
+} from "./statistics.ts";
 
 it("tells the middle and both ends, and keeps what was measured in its order", () => {
   expect(spreadOf([3, 1, 10])).toEqual({ median: 3, least: 1, most: 10, values: [3, 1, 10] });
@@ -7,6 +16,11 @@ it("tells the middle and both ends, and keeps what was measured in its order", (
   expect(spreadOf([3, undefined])).toBeUndefined();
   expect(spreadOf([])).toBeUndefined();
   expect(spreadOf([1, Number.POSITIVE_INFINITY, 2])!.most).toBe(Number.POSITIVE_INFINITY);
+});
+
+it("tells them as text, and that nothing was measured", () => {
+  expect([medianText(spreadOf([3, 1, 10]), 1), medianText(undefined, 1)]).toEqual(["3.0", "–"]);
+  expect([spreadText(spreadOf([3, 1, 10]), 0), spreadText(undefined, 1)]).toEqual(["3 (1–10)", "–"]);
 });
 
 it("takes a percentile that was really measured", () => {

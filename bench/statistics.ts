@@ -1,4 +1,4 @@
-/** The few statistics that a bench needs. A median for the figure, the extremes for how far it can be trusted. */
+/** The few statistics that a bench needs, and how they are told. A median for the figure, the extremes for how far it can be trusted. */
 
 /** The middle and both ends of some repetitions. */
 export interface Spread {
@@ -20,6 +20,17 @@ export function spreadOf(values: readonly (number | undefined)[]): Spread | unde
 /** Of an even number the mean of the middle two, so that the lucky half of two rounds is not the figure. */
 function medianOf(sorted: Float64Array): number {
   return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
+
+/** The median as tables show it, "–" where it was not measured. */
+export function medianText(spread: Spread | undefined, digits: number): string {
+  return spread?.median.toFixed(digits) ?? "–";
+}
+
+/** The same with both ends in brackets. */
+export function spreadText(spread: Spread | undefined, digits: number): string {
+  if (spread === undefined) return "–";
+  return `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})`;
 }
 
 /** The value at a share of sorted values, by nearest rank: one that was really measured. */

@@ -4,7 +4,7 @@
  * tables, expiries and the allocator's rounding are in it.
  */
 
-import { feastKey, feastRow } from "./feast-layout.ts";
+import { feastKeys, feastRow } from "./feast-layout.ts";
 import type { BenchRedis } from "./redis-server.ts";
 import { seededRandom } from "./statistics.ts";
 import { drawValues, SHAPES, type StoreShape } from "./store-rows.ts";
@@ -57,10 +57,11 @@ async function usedMemory({ client }: BenchRedis): Promise<number> {
 
 async function writeFeast({ client }: BenchRedis, shape: StoreShape, entities: number, eventMs: number): Promise<void> {
   const random = seededRandom(1);
+  const keyOf = feastKeys("customer_id", "churn");
   for (let from = 0; from < entities; from += FEAST_PIPELINE) {
     const pipeline = client.pipeline();
     for (let id = from; id < Math.min(entities, from + FEAST_PIPELINE); id++) {
-      const key = feastKey("customer_id", id, "churn");
+      const key = keyOf(id);
       // Feast writes view by view, and renews the expiry with each.
       for (const view of SHAPES[shape]) pipeline.hset(key, ...feastRow(view, drawValues(view, random), eventMs));
       pipeline.expire(key, EXPIRY_SECONDS);

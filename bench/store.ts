@@ -3,19 +3,20 @@
  * process sees them, what they take beside Feast's layout, and what a read costs. Servers are this bench's own.
  */
 
+import { endingAll } from "./ends.ts";
 import { canPin } from "./process-cpu.ts";
 import {
   type BenchRedis,
   benchmarkHset,
   CLIENT_CORE,
-  missingRedis,
   REDIS_CORE,
   startBenchCluster,
   startBenchRedis,
   tagOf,
 } from "./redis-server.ts";
-import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
-import { type Spread, spreadOf } from "./statistics.ts";
+import { atLeast, atMost, type BenchResult, countText, textTable } from "./result.ts";
+import { byTurns } from "./rounds.ts";
+import { type Spread, spreadOf, spreadText } from "./statistics.ts";
 import { measureMemory, type StoreMemory } from "./store-memory.ts";
 import { cpuMicrosOf, type Seen, type StoreWorker, startStoreWorker } from "./store-worker-jobs.ts";
 
@@ -35,14 +36,11 @@ const READS = Object.freeze({ entities: 100_000, reads: 200_000, perTurn: 64 });
 const HOUR_MS = 3_600_000;
 
 /** Runs the bench. Rejects where there is no redis-server. */
-export async function benchStore({ rounds, tell }: StoreOptions): Promise<BenchResult> {
-  const missing = missingRedis();
-  if (missing !== undefined) throw new Error(`The store's bench needs a Redis: ${missing}.`);
+export function benchStore({ rounds, tell }: StoreOptions): Promise<BenchResult> {
   tell(canPin ? "Redis and its client each have a core of their own (taskset)." : "Nothing is held to a core.");
-  const server = await startBenchRedis(REDIS_CORE);
-  const workers = [startStoreWorker(CLIENT_CORE), startStoreWorker(undefined)] as const;
-  try {
-    const [client, other] = workers;
+  return endingAll(async (keep) => {
+    const server = await keep(startBenchRedis(REDIS_CORE));
+    const [client, other] = [await keep(startStoreWorker(CLIENT_CORE)), await keep(startStoreWorker(undefined))];
     const writes = await measureWrites(server, client, rounds);
     tell(`\n${writesTable(writes)}\n`);
     const cluster = await measureCluster(client, rounds);
@@ -70,9 +68,7 @@ export async function benchStore({ rounds, tell }: StoreOptions): Promise<BenchR
         atMost("memory, 5 views of 10 features, of Feast's layout", memory[1]!.ratio, "×", 0.6),
       ],
     };
-  } finally {
-    for (const one of [...workers, server]) await one.stop();
-  }
+  });
 }
 
 /** Of one kind of writes, over the rounds. */
@@ -123,7 +119,7 @@ async function measureWrites(server: BenchRedis, worker: StoreWorker, rounds: nu
           floorPerSecond = await benchmarkHset(server, { ...load, prefix: "floor:customer_id=" });
         },
       ];
-      for (const side of round % 2 === 0 ? sides : sides.reverse()) await side();
+      for (const side of byTurns(sides, round)) await side();
       kinds[kind].push({
         rowsPerSecond: own.rowsPerSecond,
         floorPerSecond,
@@ -183,9 +179,11 @@ async function measureVisibility(
   const seen: Seen[] = [];
   for (let run = 0; run < runs; run++) {
     const place = { url: server.url, prefix: `seen${run}`, keys: STREAM.keys };
-    const watching = watcher.ask("watch", { ...place, seconds: STREAM.seconds + 1 });
-    await writer.ask("stream", { ...place, perSecond: STREAM.perSecond, seconds: STREAM.seconds });
-    seen.push(await watching);
+    const [watched] = await Promise.all([
+      watcher.ask("watch", { ...place, seconds: STREAM.seconds + 1 }),
+      writer.ask("stream", { ...place, perSecond: STREAM.perSecond, seconds: STREAM.seconds }),
+    ]);
+    seen.push(watched);
   }
   return seen;
 }
@@ -229,19 +227,14 @@ async function measureReads(server: BenchRedis, worker: StoreWorker) {
   return rows;
 }
 
-const shown = (spread: Spread | undefined, digits = 2) =>
-  spread === undefined
-    ? "–"
-    : `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})`;
+const shown = (spread: Spread | undefined) => spreadText(spread, 2);
 const ms = (value: number) => `${value.toFixed(2)} ms`;
-const thousands = (spread: Spread | undefined) =>
-  spread === undefined ? "–" : Math.round(spread.median).toLocaleString("en-US");
 
 function writesTable({ fresh, over }: Writes): string {
   const row = (name: string, figures: WriteFigures) => [
     name,
-    thousands(figures.rowsPerSecond),
-    thousands(figures.floorPerSecond),
+    countText(figures.rowsPerSecond?.median),
+    countText(figures.floorPerSecond?.median),
     shown(figures.ratio),
     shown(figures.clientMicrosPerRow),
     shown(figures.serverMicrosPerRow),
@@ -272,7 +265,7 @@ function memoryTable(rows: readonly StoreMemory[]): string {
     heading,
     rows.map(({ shape, entities, headgateBytes, feastBytes, ratio }) => [
       names[shape],
-      entities.toLocaleString("en-US"),
+      countText(entities),
       headgateBytes.toFixed(1),
       feastBytes.toFixed(1),
       ratio.toFixed(2),

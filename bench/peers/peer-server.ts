@@ -3,11 +3,12 @@
  * given, since Python servers do not say where they listen, and ready when it answers a real request.
  */
 
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { descendantsOf, pinned } from "../process-cpu.ts";
-import { SERVER_CORE, type ServerUnderTest } from "../server-under-test.ts";
+import { lastWordsOf, SERVER_CORE, type ServerUnderTest } from "../server-under-test.ts";
 import { PEERS } from "./python.ts";
 
 /** How long a peer may take to answer, ms; importing what Feast needs takes ten seconds on a busy machine. */
@@ -27,18 +28,8 @@ export interface PeerProgram {
 
 /** Starts a peer. Rejects with what it wrote when it ends or gives no right answer in time. */
 export async function startPeer({ command, port, environment, isReady }: PeerProgram): Promise<ServerUnderTest> {
-  const [program, ...args] = pinned(SERVER_CORE, command);
-  const child = spawn(program!, args, {
-    cwd: PEERS,
-    env: { ...process.env, ...environment, PYTHONDONTWRITEBYTECODE: "1" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-4_000);
-    });
-  }
+  const child = spawnPython(pinned(SERVER_CORE, command), environment);
+  const said = lastWordsOf(child.stdout, child.stderr);
   const ended = once(child, "exit");
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -54,7 +45,7 @@ export async function startPeer({ command, port, environment, isReady }: PeerPro
     if (await isReady(url).catch(() => false)) return Object.freeze({ url, pid: child.pid!, stop });
   }
   await stop();
-  throw new Error(`${command.join(" ")} gave no right answer:\n${said}`);
+  throw new Error(`${command.join(" ")} gave no right answer:\n${said()}`);
 }
 
 function endWorker(pid: number): void {
@@ -70,17 +61,19 @@ export async function runPeerProgram(
   command: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const [program, ...args] = command;
-  const child = spawn(program!, args, {
+  const child = spawnPython(command, environment);
+  const said = lastWordsOf(child.stdout, child.stderr);
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${said()}`);
+}
+
+function spawnPython(
+  [program, ...args]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(program!, args, {
     cwd: PEERS,
     env: { ...process.env, ...environment, PYTHONDONTWRITEBYTECODE: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-4_000);
-    });
-  }
-  const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${said}`);
 }

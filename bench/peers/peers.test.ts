@@ -1,11 +1,21 @@
-import { expect, it } from "vitest";
-import { environmentName } from "./python.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { pythonEnvName } from "../../test/harness/python-env.ts";
 import { isSame } from "./same-answer.ts";
 
-it("names an environment by its pins", () => {
-  expect(environmentName(["a==1", "b==2"])).toBe(environmentName(["a==1", "b==2"]));
-  expect(environmentName(["a==1", "b==2"])).not.toBe(environmentName(["a==1", "b==3"]));
-  expect(environmentName(["a==1", "b==2"])).toMatch(/^[0-9a-f]{12}$/);
+it("names an environment by its pins, wherever they are", () => {
+  const nameOf = (...pins: string[]) => {
+    const folder = mkdtempSync(join(tmpdir(), "headgate-pins-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "requirements.txt");
+    writeFileSync(file, pins.join("\n"));
+    return pythonEnvName("peers", ["-r", file]);
+  };
+  expect(nameOf("a==1", "b==2")).toBe(nameOf("a==1", "b==2"));
+  expect(nameOf("a==1", "b==2")).not.toBe(nameOf("a==1", "b==3"));
+  expect(nameOf("a==1", "b==2")).toMatch(/^python-peers-[0-9a-f]{12}$/);
 });
 
 it("takes predictions as the same within a float32's precision", () => {

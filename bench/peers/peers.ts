@@ -7,25 +7,17 @@
 import { join } from "node:path";
 import { freePorts } from "../../test/harness/free-ports.ts";
 import { barChart } from "../bar-chart.ts";
+import { endingAll, type Keep } from "../ends.ts";
 import { type LoadGenerator, type LoadResult, startLoadGenerator } from "../load.ts";
 import type { Form } from "../predict-body.ts";
 import { CUSTOMERS, type PredictionServers, startPredictionServers } from "../prediction-servers.ts";
 import { canPin } from "../process-cpu.ts";
 import { atLeast, atMost, type BenchResult, textTable } from "../result.ts";
+import { figureOf, LOAD_COLUMNS, loadCells, measureRound, type RoundsOptions, ratioOf } from "../rounds.ts";
 import type { ServerUnderTest } from "../server-under-test.ts";
-import { type Spread, spreadOf } from "../statistics.ts";
 import { runPeerProgram, startPeer } from "./peer-server.ts";
 import { findPython } from "./python.ts";
 import { isFeastReady, isSamePrediction } from "./same-answer.ts";
-
-/** How to measure. */
-export interface PeersOptions {
-  /** Of each run. */
-  readonly seconds: number;
-  readonly rounds: number;
-  /** Takes a line for people. */
-  readonly tell: (line: string) => void;
-}
 
 const SHOWN = {
   memory: "Headgate, from memory",
@@ -61,58 +53,52 @@ type Round = Readonly<Partial<Record<Name, LoadResult>>>;
 type Measured = ReadonlyMap<Case, readonly Round[]>;
 
 /** Runs the bench; makes the Python environment where it is missing. */
-export async function benchPeers({ seconds, rounds, tell }: PeersOptions): Promise<BenchResult> {
+export async function benchPeers(options: RoundsOptions): Promise<BenchResult> {
+  const { tell } = options;
   const bin = await findPython(tell);
-  const running = await startPredictionServers();
-  try {
-    const servers = await startPeers(bin, running, tell);
-    const generator = await running.keep(startLoadGenerator());
-    const measured = new Map<Case, Round[]>(CASES.map((one) => [one, []]));
-    for (let round = -1; round < rounds; round++) {
-      for (const [one, done] of measured) {
-        const results = await measureRound(one, servers, generator, round, seconds);
-        // The first warms everything up.
-        if (round >= 0) done.push(results);
-      }
-      if (round >= 0) tell(`round ${round + 1} of ${rounds}, ${seconds} s for each server and case`);
-    }
-    return summarize(measured, tell);
-  } finally {
-    await running.stop();
-  }
+  return endingAll(async (keep) => {
+    const servers = await startPeers(bin, await startPredictionServers(keep), keep, tell);
+    const generator = await keep(startLoadGenerator());
+    return summarize(await measure(servers, generator, options), tell);
+  });
 }
 
-async function measureRound(
-  { entities, names }: Case,
+async function measure(
   servers: Servers,
   generator: LoadGenerator,
-  round: number,
-  seconds: number,
-): Promise<Round> {
-  const results: Partial<Record<Name, LoadResult>> = {};
-  for (let i = 0; i < names.length; i++) {
-    const name = names[(i + round + names.length) % names.length]!;
-    const form: Form = FEATURES_ALONE.has(name) ? "feast" : "predict";
-    const job = { form, entities, ids: "uniform", idCount: CUSTOMERS, connections: CONNECTIONS, seconds } as const;
-    results[name] = await generator.run(servers[name], { ...job, seed: 2 + round });
+  { rounds, seconds, tell }: RoundsOptions,
+): Promise<Measured> {
+  const measured = new Map<Case, Round[]>(CASES.map((one) => [one, []]));
+  // The first warms everything up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [{ entities, names }, done] of measured) {
+      const job = { entities, ids: "uniform", idCount: CUSTOMERS, connections: CONNECTIONS, seconds } as const;
+      const results = await measureRound(names, round, (name) => {
+        const form: Form = FEATURES_ALONE.has(name) ? "feast" : "predict";
+        return generator.run(servers[name], { ...job, form, seed: 1 + round });
+      });
+      if (round > 0) done.push(results);
+    }
+    if (round > 0) tell(`round ${round} of ${rounds}, ${seconds} s for each server and case`);
   }
-  return results;
+  return measured;
 }
 
 async function startPeers(
   bin: string,
-  { servers, redis, project, folder, keep }: PredictionServers,
+  { servers, redis, project }: PredictionServers,
+  keep: Keep,
   tell: (line: string) => void,
 ): Promise<Servers> {
   const environment = {
     PEER_REDIS: redis.url,
     PEER_MODEL: join(project.directory, "models/churn/1/model.onnx"),
     PEER_PARQUET: join(project.directory, ".headgate/customer_30d.parquet"),
-    PEER_FEAST: join(folder, "feast"),
+    PEER_FEAST: join(project.directory, "feast"),
     // Neither tells its makers of this run.
     FEAST_USAGE: "False",
     BENTOML_DO_NOT_TRACK: "True",
-    BENTOML_HOME: join(folder, "bentoml"),
+    BENTOML_HOME: join(project.directory, "bentoml"),
   };
   tell(`loading ${CUSTOMERS} customers into the peers' layouts; Feast takes half a minute`);
   for (const program of ["load_rows.py", "load_feast.py"]) {
@@ -142,27 +128,12 @@ async function startPeers(
 }
 
 function summarize(measured: Measured, tell: (line: string) => void): BenchResult {
-  const spread = (one: Case, name: Name, figure: keyof LoadResult) =>
-    spreadOf(measured.get(one)!.map((round) => round[name]?.[figure]));
-  const ratio = (one: Case, figure: keyof LoadResult, own: Name, peer: Name): Spread | undefined =>
-    spreadOf(
-      measured.get(one)!.map((round) => {
-        const [its, other] = [round[own]?.[figure], round[peer]?.[figure]];
-        return its === undefined || other === undefined ? undefined : its / other;
-      }),
-    );
-  const shown = (value: Spread | undefined, digits: number) => value?.median.toFixed(digits) ?? "–";
   const rows = CASES.flatMap((one) =>
-    one.names.map((name) => [
-      `${one.title}, ${SHOWN[name]}`,
-      shown(spread(one, name, "requestsPerSecond"), 0),
-      shown(spread(one, name, "p50Ms"), 2),
-      shown(spread(one, name, "p99Ms"), 2),
-      shown(spread(one, name, "cpuMicrosPerRequest"), 1),
-      shown(spread(one, name, "othersShare"), 2),
-    ]),
+    one.names.map((name) => [`${one.title}, ${SHOWN[name]}`, ...loadCells(measured.get(one)!, name)]),
   );
-  tell(`\n${textTable(["", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "others' share"], rows)}\n`);
+  tell(`\n${textTable(["", ...LOAD_COLUMNS], rows)}\n`);
+  const ratio = (one: Case, figure: keyof LoadResult, own: Name, peer: Name) =>
+    ratioOf(measured.get(one)!, figure, own, peer);
   const rate = (own: Name, peer: Name, one = PREDICTIONS) => ratio(one, "requestsPerSecond", own, peer);
   // Holds where the load generator is the limit: what a core could do.
   const cpu = (own: Name, peer: Name) => ratio(PREDICTIONS, "cpuMicrosPerRequest", peer, own);
@@ -188,7 +159,7 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
         subtitle: "1 entity a request, 64 connections in a closed loop, same customers, model and Redis",
         bars: PREDICTIONS.names.map((name) => ({
           label: SHOWN[name],
-          value: spread(PREDICTIONS, name, "requestsPerSecond")!.median,
+          value: figureOf(measured.get(PREDICTIONS)!, name, "requestsPerSecond")!.median,
           color: SHOWN[name].startsWith("Headgate") ? 1 : 0,
         })),
       }),
