@@ -27,6 +27,20 @@ const bytesOf: AnswerCall = async (call) => {
     return problemAnswer(thrown, reasonOf(thrown).slice(0, 5));
   }
 };
+/** Notes when it is asked, and when its answer leaves. */
+const turn: string[] = [];
+const noting: AnswerCall = async () => {
+  turn.push("asked");
+  return {
+    status: 200,
+    headers: [],
+    get body() {
+      turn.push("left");
+      return "";
+    },
+  };
+};
+const ROUTES = { "/predict": echo, "/bytes/*": bytesOf, "/noting": noting };
 let server: Server;
 /** Requests that went to Hono. */
 let slow = 0;
@@ -39,10 +53,7 @@ beforeAll(async () => {
     slow++;
     void hono(request, response);
   };
-  server = createServer(answerAtOnce({ "/predict": echo, "/bytes/*": bytesOf }, MAX_BYTES, others)).listen(
-    0,
-    "127.0.0.1",
-  );
+  server = createServer(answerAtOnce(ROUTES, MAX_BYTES, others)).listen(0, "127.0.0.1");
   await new Promise((listening) => server.once("listening", listening));
 });
 afterAll(() => void server.close());
@@ -130,4 +141,10 @@ test("requests that come together on one connection are answered in their order"
   const kept = (body: string) => post(body).toString().replace("connection: close\r\n", "");
   const answers = await exchange(kept("1") + kept("2") + post("3").toString());
   expect([...answers.matchAll(/"text":"(\d)"/g)].map((match) => match[1])).toEqual(["1", "2", "3"]);
+});
+
+test("answers to requests that are read in one turn of the event loop leave together", async () => {
+  const kept = post("", "", "/noting").toString().replace("connection: close\r\n", "");
+  await exchange(kept + kept + post("", "", "/noting").toString());
+  expect(turn.slice(0, 4)).toEqual(["asked", "asked", "asked", "left"]);
 });

@@ -39,13 +39,21 @@ export function createModelJoin(
   fenced?: FencedRows,
 ): (model: LoadedModel) => JoinedModel {
   const joined = new WeakMap<LoadedModel, JoinedModel>();
+  /** The last of each service: a new version that reads alike finds the vectors that the one before it had kept. */
+  const readers = new Map<string, { readonly maxAgeMs: number | undefined; readonly reader: FeatureReader }>();
+  function readerOf({ maxAgeMs, service }: LoadedModel["manifest"]): FeatureReader {
+    const last = readers.get(service);
+    if (last !== undefined && last.maxAgeMs === maxAgeMs) return last.reader;
+    // Loading the model found its service in this same registry.
+    const plan = compileReadPlan(registry.services.get(service)!, maxAgeMs);
+    const reader = createFeatureReader(store, schemas, plan, fenced);
+    readers.set(service, { maxAgeMs, reader });
+    return reader;
+  }
   return (model) => {
     let known = joined.get(model);
     if (known === undefined) {
-      const { manifest } = model;
-      // Loading the model found its service in this same registry.
-      const plan = compileReadPlan(registry.services.get(manifest.service)!, manifest.maxAgeMs);
-      known = join(model, createFeatureReader(store, schemas, plan, fenced));
+      known = join(model, readerOf(model.manifest));
       joined.set(model, known);
     }
     return known;
