@@ -160,7 +160,7 @@ const COMMANDS: readonly CommandLine[] = [
       (await import("./commands/models-traffic.ts")).trafficOfModel(context, model!, file),
   },
   {
-    usage: "models canary <model> <version>",
+    usage: "models canary <model> [version]",
     about: "send a version a share of the entities",
     example:
       "headgate models canary churn 4 --percent 10 --guard error_rate=0.02,latency_ratio=2,psi=0.25,requests=500",
@@ -169,15 +169,15 @@ const COMMANDS: readonly CommandLine[] = [
       flag("--guard <bounds>", "end it by itself over error_rate, latency_ratio or psi in the last requests"),
     ],
     run: async (context, [model, version], options) =>
-      (await import("./commands/models-traffic.ts")).canaryModel(context, model!, version!, options),
+      (await import("./commands/models-traffic.ts")).canaryModel(context, model!, version, options),
   },
   {
-    usage: "models shadow <model> <version>",
+    usage: "models shadow <model> [version]",
     about: "let a version see the same features off the answer's path",
     example: "headgate models shadow churn 5",
     options: [flag("--remove", "let it no longer")],
     run: async (context, [model, version], options) =>
-      (await import("./commands/models-traffic.ts")).shadowModel(context, model!, version!, options),
+      (await import("./commands/models-traffic.ts")).shadowModel(context, model!, version, options),
   },
   {
     usage: "models promote <model> [version]",

@@ -22,7 +22,7 @@ export const ERRORS = Object.freeze({
   BODY_NOT_JSON: kind(400, false, "The request body is not JSON."),
   REQUEST_ABORTED: kind(400, false, "The client went away before it had sent the whole request."),
   UNAUTHENTICATED: kind(401, false, "This call needs the admin token."),
-  FORBIDDEN: kind(403, false, "The token is not the admin token."),
+  FORBIDDEN: kind(403, false, "The token is not the admin token, or the gateway has none."),
   ROUTE_NOT_FOUND: kind(404, false, "There is no such route."),
   MODEL_NOT_FOUND: kind(404, false, "There is no such model."),
   VIEW_NOT_FOUND: kind(404, false, "There is no such feature view."),

@@ -38,6 +38,8 @@ export interface ViewRows {
   readonly originId: number;
   readonly maxFutureMs: number;
   readonly expiryGraceMs: number;
+  /** See RowEncoderOptions. */
+  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
   /** The written-at of the rows. */
   readonly nowMs: number;
   readonly rangeRows: number;

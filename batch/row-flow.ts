@@ -63,6 +63,7 @@ export async function flowRows(run: ViewRun, flow: RowFlow): Promise<readonly Ev
     originId: flow.originId,
     maxFutureMs: settings.maxFuture,
     expiryGraceMs: settings.expiryGrace,
+    onlineStoreLayout: settings.onlineStoreLayout,
     nowMs: options.now(),
     rangeRows,
   });

@@ -32,6 +32,8 @@ export interface MaterializeSettings {
   readonly maxFuture: number;
   /** How long a row is kept beyond its ttl. */
   readonly expiryGrace: number;
+  /** See RowEncoderOptions. */
+  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
   /** How long a dead materialization keeps its view locked; a store that is away is waited for half as long. */
   readonly leaseTtl: number;
   /** Rows a second at most, of this process; 0 is no bound. */

@@ -110,8 +110,12 @@ function rowText(row: RowInspection): string {
 function tierText(tier: TierRow): string {
   if (!tier.found) return `tier ${tier.tier}: ${tier.problem ?? "no row"}`;
   const shown = Object.entries(tier).filter(([property]) => !["tier", "found", "values", "schema"].includes(property));
-  const lines = shown.map(
-    ([property, value]) => `  ${property.padEnd(18)} ${typeof value === "string" ? value : writeJson(value)}`,
-  );
+  const lines = shown.map(([property, value]) => `  ${property.padEnd(18)} ${propertyText(property, value)}`);
   return [`tier ${tier.tier}:`, ...lines].join("\n");
+}
+
+function propertyText(property: string, value: JsonValue): string {
+  // Without a ttl nothing is unknown.
+  if (value === null) return property === "ttl_left_seconds" ? "any age" : "unknown";
+  return typeof value === "string" ? value : writeJson(value);
 }

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { loadConfig } from "../config.ts";
@@ -37,6 +37,7 @@ test("a repo becomes a project that loads, and what it could not carry over is s
   );
   expect(written).toContain("\nNot carried over:\n  - warehouse_stats:settings left out");
   expect(written).toContain("the Redis password is not written down: set HEADGATE_ONLINE_STORE");
+  expect(written).toContain(`\nNext: headgate plan --project ${relative(process.cwd(), project)}\n`);
   const config = await loadConfig(project, {});
   expect(config).toMatchObject({
     project: "drivers",

@@ -41,7 +41,7 @@ export async function importFeast(
   answer(
     context,
     { project, directory: target, files: written, removed, ...imported.counts, notes },
-    report(repo, imported, { written, removed, notes }),
+    report(target, repo, imported, { written, removed, notes }),
   );
   return EXIT.done;
 }
@@ -161,6 +161,7 @@ function storeNotes(repo: FeastRepo): readonly string[] {
 }
 
 function report(
+  target: string,
   { project, registryFile }: FeastRepo,
   { counts, brokers }: ImportedProject,
   { written, removed, notes }: Readonly<Record<"written" | "removed" | "notes", readonly string[]>>,
@@ -171,12 +172,12 @@ function report(
     number(counts.requestSources, "request source"),
     number(counts.services, "feature service"),
   ];
-  const shown = relative(process.cwd(), registryFile);
+  const [shown, place] = [registryFile, target].map((path) => relative(process.cwd(), path));
   const several = brokers.length > 1 ? [`Kafka at ${brokers.join(" and ")}: set kafkaBrokers to one.`] : [];
   const lost = [...notes, ...several].map((note) => `\n  - ${note}`).join("");
   const lines = (files: readonly string[]) => files.map((file) => `\n  ${file}`).join("");
   const gone = removed.length === 0 ? "" : `\nTook away, of an older import${lines(removed)}\n`;
-  return `Imported ${project} from ${shown}: ${counted.join(", ")}. Wrote${lines(written)}\n${gone}${lost === "" ? "" : `\nNot carried over:${lost}\n`}\nNext: headgate plan`;
+  return `Imported ${project} from ${shown}: ${counted.join(", ")}. Wrote${lines(written)}\n${gone}${lost === "" ? "" : `\nNot carried over:${lost}\n`}\nNext: headgate plan${place === "" ? "" : ` --project ${place}`}`;
 }
 
 const number = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -67,7 +67,8 @@ function makeFolder(path: string): void {
 function headgateVersion(target: string, version: string): string {
   const root = resolve(packageRoot());
   const modules = dirname(root);
-  if (existsSync(join(root, ".git"))) return `file:${relative(target, root)}`;
+  // Only a checkout can build itself; one that came as an archive has no .git.
+  if (existsSync(join(root, "build.mjs"))) return `file:${relative(target, root)}`;
   try {
     const lock = JSON.parse(readFileSync(join(modules, ".package-lock.json"), "utf8")) as InstalledPackages;
     const [, tarball] = /^file:(.+\.tgz)$/.exec(lock.packages["node_modules/headgate"]?.resolved ?? "") ?? [];

@@ -65,7 +65,7 @@ function outcome({ isFirst, model, stored, version }: Deployed, promoted: Change
   if (!stored) return `Version ${version} of ${model} would be stored; nothing was.`;
   if (promoted !== undefined)
     return `Version ${version} of ${model} is stored. ${trafficText(model, promoted.traffic)}`;
-  if (isFirst) return `Version ${version} of ${model} is stored, and as its first answers all of its requests.`;
+  if (isFirst) return `Version ${version} of ${model} is stored. No other served, so it answers all requests.`;
   return [
     `Version ${version} of ${model} is stored and gets no requests yet. Next, one of`,
     "",

@@ -27,14 +27,14 @@ const GUARD_REQUESTS = 500;
 
 /** Makes a version stable. */
 export function promoteModel(context: CommandContext, model: string, version: string | undefined): Promise<number> {
-  return change(context, model, promote(version === undefined ? undefined : versionOf(version)));
+  return change(context, model, promote(askedVersion(version)));
 }
 
 /** Gives a version a share of the entities. */
 export function canaryModel(
   context: CommandContext,
   model: string,
-  version: string,
+  version: string | undefined,
   { percent, guard }: Record<string, unknown>,
 ): Promise<number> {
   if (percent === undefined) {
@@ -42,17 +42,17 @@ export function canaryModel(
   }
   const share = /^\d+(\.\d+)?$/.test(String(percent)) ? Number(percent) : Number.NaN;
   if (Number.isNaN(share)) throw new HeadgateError("USAGE", `--percent is "${percent}"; it is a number from 0 to 100.`);
-  return change(context, model, canary(versionOf(version), share, guard === undefined ? undefined : guardOf(guard)));
+  return change(context, model, canary(askedVersion(version), share, guard === undefined ? undefined : guardOf(guard)));
 }
 
 /** Lets a version see the same features off the answer's path, or with --remove no longer. */
 export function shadowModel(
   context: CommandContext,
   model: string,
-  version: string,
+  version: string | undefined,
   { remove }: Record<string, unknown>,
 ): Promise<number> {
-  return change(context, model, shadow(versionOf(version), remove !== true));
+  return change(context, model, shadow(askedVersion(version), remove !== true));
 }
 
 /** Ends the canary, or goes back to the version before. */
@@ -127,6 +127,11 @@ async function readTrafficFile(file: string): Promise<Traffic> {
     throw new HeadgateError("TRAFFIC_INVALID", `${file} can't be read: ${reasonOf(thrown)}.`, thrown);
   }
   return parseTraffic(text, file);
+}
+
+/** Undefined: none was named. */
+function askedVersion(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : versionOf(text);
 }
 
 function versionOf(text: string): number {

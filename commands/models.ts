@@ -15,26 +15,35 @@ export async function listModels(context: CommandContext): Promise<number> {
   try {
     const models = await loadModels(config, registry, repository);
     const listed = models.list();
-    const rows = listed.flatMap((model) =>
-      model.versions.length === 0
-        ? [[model.name, "-", "", "UNAVAILABLE", "-", model.reason ?? ""]]
-        : model.versions.map((status) => {
-            const micros = model.ready.get(status.version)?.runMicros;
-            const run = micros === undefined ? "-" : `${micros.toFixed(0)} µs`;
-            const part = partOf(model, status.version);
-            // Nobody has asked whether it loads.
-            const state = status.state === "UNKNOWN" ? "not loaded" : status.state;
-            return [model.name, String(status.version), part, state, run, status.reason ?? ""];
-          }),
-    );
-    const headings = ["model", "version", "traffic", "state", "one run", ""];
-    answer(context, { models: listed.map((model) => describeModel(model)) }, table(headings, rows));
+    const headings = ["model", "version", "traffic", "state", "one run", "reason"];
+    const shown = table(headings, listed.flatMap(rowsOf));
+    answer(context, { models: listed.map((model) => describeModel(model)) }, shown);
     const failed = listed.some((model) => model.stable === undefined);
     await models.close();
     return failed ? EXIT.failed : EXIT.done;
   } finally {
     await repository.close();
   }
+}
+
+/** A row for each version, after one for the model where something is wrong that is not of a version alone. */
+function rowsOf(model: ServedModel): readonly (readonly string[])[] {
+  const { name, ready, reason, stable, versions } = model;
+  const rows = versions.map((status) => {
+    const micros = ready.get(status.version)?.runMicros;
+    const run = micros === undefined ? "-" : `${micros.toFixed(0)} µs`;
+    const part = partOf(model, status.version);
+    // Nobody has asked whether it loads.
+    const state = status.state === "UNKNOWN" ? "not loaded" : status.state;
+    return [name, String(status.version), part, state, run, inOneLine(status.reason)];
+  });
+  if (reason === undefined || versions.some((status) => status.reason === reason)) return rows;
+  return [[name, "-", "", stable?.state ?? "UNAVAILABLE", "-", inOneLine(reason)], ...rows];
+}
+
+/** JSON's parser quotes what it did not understand, with its line ends. */
+function inOneLine(reason = ""): string {
+  return reason.replace(/\s+/g, " ");
 }
 
 /** The part of a version in its model's traffic, in a word. */

@@ -3,18 +3,13 @@
 import { type AddressInfo, createServer } from "node:net";
 import { type Config, loadConfig, SETTINGS } from "../config.ts";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
-import { parseEntityKey } from "../features/entity-key.ts";
-import { toJson, writeJson } from "../features/json-value.ts";
-import { viewsOf } from "../features/read-plan.ts";
-import { viewJoinKeys } from "../features/registry.ts";
-import { isTombstone } from "../features/row-order.ts";
-import type { OnlineStore, ScanPage } from "../features/store/online-store.ts";
 import { isOfOneProcess } from "../features/store/open.ts";
 import { type Gateway, startGateway } from "../gateway/main.ts";
 import type { WorkersLink } from "../gateway/workers-link.ts";
 import { forkWorker, linkOfThisProcess } from "../gateway/workers-process.ts";
 import { superviseWorkers, type WorkerLog } from "../gateway/workers-supervisor.ts";
 import { type CommandContext, EXIT } from "./command.ts";
+import { type ExampleRequest, exampleRequest, requestToFillIn } from "./example-request.ts";
 
 /** How long a worker may take until it listens, ms: as long as opening a store and the largest models may take. */
 const START_WITHIN_MS = 600_000;
@@ -46,13 +41,13 @@ function withWorkers(environment: NodeJS.ProcessEnv, workers: unknown): NodeJS.P
 async function serveHere(context: CommandContext, config: Config, link: WorkersLink | undefined): Promise<number> {
   const stopped = link === undefined ? undefined : stopOf(link);
   const gateway = await startGateway(config, (line) => context.stderr.write(line), link);
-  const body = await exampleRequest(gateway).catch((thrown: unknown) => {
+  const example = await exampleRequest(gateway).catch((thrown: unknown) => {
     context.stderr.write(`headgate: no example request could be made: ${reasonOf(thrown)}\n`);
     return undefined;
   });
   const text = context.json
-    ? `${JSON.stringify({ url: gateway.url, example: body ?? null })}\n`
-    : welcome(gateway, config.project, body);
+    ? `${JSON.stringify({ url: gateway.url, route: example?.route ?? null, example: example?.body ?? null })}\n`
+    : welcome(gateway, config, example);
   if (link === undefined) context.stdout.write(text);
   else link.listening(text);
   await (stopped ?? signalled());
@@ -122,46 +117,29 @@ function freePort(host: string): Promise<number> {
   });
 }
 
-function welcome(gateway: Gateway, project: string, body: string | undefined): string {
+function welcome(gateway: Gateway, config: Config, example: ExampleRequest | undefined): string {
   const models = gateway.models.list().map((model) => {
     return model.stable === undefined
       ? `  ${model.name}: UNAVAILABLE: ${model.reason}`
       : `  ${model.name}: version ${model.stable.version} is READY`;
   });
+  const told = models.length === 0 ? "  no model: features alone" : models.join("\n");
   const request =
-    body === undefined
-      ? "There is no row to make an example of; headgate materialize-incremental now loads what the views' files hold."
-      : `Try:\n\n  curl -s ${gateway.url}/predict -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}'\n`;
-  return `Headgate serves ${project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${models.join("\n")}\n\n${request}\n`;
+    example === undefined ? withoutRow(gateway, config) : `Try:\n\n  ${curlOf(gateway.url, config, example)}\n`;
+  return `Headgate serves ${config.project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${told}\n\n${request}\n`;
 }
 
-/** A prediction request for an entity that is really stored; undefined when none is or the models take more than one key. */
-async function exampleRequest({ models, registry, store }: Gateway): Promise<string | undefined> {
-  for (const { name, stable } of models.list()) {
-    const service = stable === undefined ? undefined : registry.services.get(stable.manifest.service);
-    if (service === undefined || service.features.some(({ from }) => from.kind !== "featureView")) continue;
-    const [view, ...others] = viewsOf(service);
-    const joinKeys = viewJoinKeys(view!);
-    if (others.some((other) => Object.keys(viewJoinKeys(other)).some((key) => !Object.hasOwn(joinKeys, key)))) continue;
-    const row = await anyRow(store, view!.name);
-    const entity = row === undefined ? undefined : parseEntityKey(row.key, joinKeys);
-    if (entity === undefined) continue;
-    const keys = Object.entries(entity).map(([key, value]) => [key, toJson(joinKeys[key]!, value)]);
-    return writeJson({ model: name, entities: Object.fromEntries(keys) });
-  }
-  return undefined;
+/** What to do next; the store may hold a row all the same, which was not met soon, or which comes later. */
+function withoutRow(gateway: Gateway, config: Config): string {
+  const load =
+    "No row was found to make an example of. headgate materialize-incremental now loads what the views' files hold.";
+  const request = requestToFillIn(gateway);
+  if (request === undefined) return load;
+  return `${load}\nRows that are written otherwise are served as they come; with an entity's key in the place of 1:\n\n  ${curlOf(gateway.url, config, request)}\n`;
 }
 
-/** Pages that are looked through for a row: on a Redis a page holds whatever entities it meets, of other views too. */
-const PAGES_MAX = 100;
-
-async function anyRow(store: OnlineStore, view: string): Promise<ScanPage["rows"][number] | undefined> {
-  let cursor: string | undefined;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    const page = await store.scan(view, 100, cursor);
-    const row = page.rows.find(({ bytes }) => !isTombstone(bytes));
-    if (row !== undefined || page.cursor === undefined) return row;
-    cursor = page.cursor;
-  }
-  return undefined;
+function curlOf(url: string, { adminToken, feastReads }: Config, { route, body }: ExampleRequest): string {
+  const isGuarded = route !== "/predict" && adminToken !== "" && feastReads !== "open";
+  const token = isGuarded ? ` -H "authorization: Bearer $${SETTINGS.adminToken.environment}"` : "";
+  return `curl -s ${url}${route} -H 'content-type: application/json'${token} -d '${body.replaceAll("'", "'\\''")}'`;
 }

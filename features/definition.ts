@@ -6,6 +6,7 @@
 
 import { HeadgateError } from "../errors.ts";
 import { isFieldType, type Schema } from "./field.ts";
+import { isObject } from "./json-value.ts";
 import { shown } from "./shown.ts";
 
 const MARK = Symbol.for("headgate.definition");
@@ -59,8 +60,7 @@ export function checkOptions(what: string, options: unknown, known: readonly str
 
 /** Refuses a schema without fields, a field whose name can't be used, and one whose type is none. */
 export function checkSchema(what: string, schema: Schema, noun = "field", option = "schema"): void {
-  const isPlain = typeof schema === "object" && schema !== null && !Array.isArray(schema);
-  const names = isPlain ? Object.keys(schema) : [];
+  const names = isObject(schema) ? Object.keys(schema) : [];
   refuseUnless(names.length > 0, `${what} has no ${noun}; add ${option}: { name: int64() }.`);
   for (const name of names) {
     checkName(`${what} ${noun}`, name);

@@ -47,7 +47,7 @@ export function compileVectorKeeper(plan: ReadPlan): VectorKeeper | undefined {
     },
     keep(entity: EntityRows, vector: FeatureVector) {
       const { statuses, values, views } = vector;
-      if (!("decoded" in entity) || entity.decoded === SHARED) return vector;
+      if (!("decoded" in entity)) return vector;
       if (entity.decoded !== undefined && ofPlan(entity) === undefined) entity.decoded = SHARED;
       if (entity.decoded === SHARED || views.some(({ status }) => status !== STATUS.PRESENT)) return vector;
       const untilUs = key.views.map(({ index, maxAgeUs }) => views[index]!.eventTimestampUs! + maxAgeUs);

@@ -6,6 +6,7 @@
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
 import { type FeatureValue, REFUSED, typeName } from "./field.ts";
+import { isObject } from "./json-value.ts";
 import type { PlannedTransform } from "./read-plan.ts";
 import { shown } from "./shown.ts";
 
@@ -40,7 +41,7 @@ function compute(plan: PlannedTransform, row: Record<string, FeatureValue>): Rec
   } catch (cause) {
     throw failure(plan, `threw: ${reasonOf(cause)}`, cause);
   }
-  if (typeof computed !== "object" || computed === null || Array.isArray(computed)) {
+  if (!isObject(computed)) {
     throw failure(plan, `gave ${shown(computed)}; return an object of its fields`);
   }
   if ("then" in computed && typeof computed.then === "function") {
@@ -48,7 +49,7 @@ function compute(plan: PlannedTransform, row: Record<string, FeatureValue>): Rec
     computed.then(undefined, () => undefined);
     throw failure(plan, "gave a promise; it must give its features at once");
   }
-  return computed as Record<string, unknown>;
+  return computed;
 }
 
 function undeclared(plan: PlannedTransform, computed: Record<string, unknown>): HeadgateError {

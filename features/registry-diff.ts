@@ -4,6 +4,7 @@
  */
 
 import type { DefinitionKind } from "./definition.ts";
+import { isObject } from "./json-value.ts";
 import type { CanonicalDefinitions } from "./registry.ts";
 
 /** One definition that is added, changed or removed. */
@@ -77,7 +78,7 @@ function diffDefinition(kind: DefinitionKind, name: string, from: unknown, to: u
 type Details = RegistryChange["details"];
 
 function diffValues(path: string, from: unknown, to: unknown): Details {
-  if (isRecord(from) && isRecord(to)) {
+  if (isObject(from) && isObject(to)) {
     const keys = [...new Set([...Object.keys(from), ...Object.keys(to)])];
     const members = keys.flatMap((key) => diffValues(path === "" ? key : `${path}.${key}`, from[key], to[key]));
     // The order of fields is the order of a row's values; nothing else of a definition has one.
@@ -90,10 +91,6 @@ function diffOrder(path: string, from: Record<string, unknown>, to: Record<strin
   const before = Object.keys(from).filter((key) => Object.hasOwn(to, key));
   const after = Object.keys(to).filter((key) => Object.hasOwn(from, key));
   return before.join() === after.join() ? [] : [{ path, from: before.join(", "), to: after.join(", ") }];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function refusal(name: string, stored: StoredRowShape, next: StoredRowShape): string | undefined {

@@ -10,7 +10,7 @@ import { STATUS_NAMES } from "./feature-status.ts";
 import type { FeatureView } from "./feature-view.ts";
 import { type FeatureValue, typeNames } from "./field.ts";
 import { readInterned } from "./intern-table.ts";
-import { type JsonValue, toJson } from "./json-value.ts";
+import { type JsonValue, toJson, writeJson } from "./json-value.ts";
 import { compileReadPlan } from "./read-plan.ts";
 import { createFeatureReader, type EntityKeys } from "./reader.ts";
 import { viewJoinKeys } from "./registry.ts";
@@ -19,6 +19,7 @@ import { isTombstone, readRowOrder } from "./row-order.ts";
 import type { EntityRows, OnlineStore } from "./store/online-store.ts";
 import type { StoredSchema, StoredSchemas } from "./stored-schema.ts";
 import { formatTimestampUs } from "./timestamp.ts";
+import { isOfFeast } from "./writer.ts";
 
 /** What serving would answer now. */
 export interface ServedRow {
@@ -28,7 +29,7 @@ export interface ServedRow {
   readonly values: { readonly [field: string]: { readonly value: JsonValue; readonly status: string } };
 }
 
-/** One tier's row; only `tier` and `found` where there is none. */
+/** One tier's row; only `tier` and `found` where there is none. What a row of Feast's does not say of itself is null. */
 export interface TierRow {
   readonly [property: string]: JsonValue;
   readonly tier: string;
@@ -87,9 +88,17 @@ export async function inspectRow(
   };
 }
 
+/** The origin that is told of a row of Feast's. */
+const FEAST_ORIGIN = writeJson({ writer: "feast" });
+
 /** Seconds since an event, to the millisecond. */
 export function ageSeconds(eventTimestampUs: number, nowMs: number): number {
   return (nowMs - Math.floor(eventTimestampUs / 1_000)) / 1_000;
+}
+
+/** To the millisecond, as the age is. */
+function ttlLeftSeconds(eventTimestampUs: number, ttlMs: number, nowMs: number): number {
+  return (Math.floor(eventTimestampUs / 1_000) + ttlMs - nowMs) / 1_000;
 }
 
 /** What serving makes of a row. */
@@ -124,14 +133,15 @@ async function inspectTier(
 ): Promise<TierRow> {
   if (row === undefined) return { tier, found: false };
   const order = readRowOrder(row);
+  const isFeasts = isOfFeast(row);
   const dated = {
     tier,
     found: true,
     deleted: isTombstone(row),
     event_timestamp: formatTimestampUs(order.eventTimestampUs),
-    created_timestamp: formatTimestampUs(order.createdTimestampUs),
+    created_timestamp: isFeasts ? null : formatTimestampUs(order.createdTimestampUs),
     age_seconds: ageSeconds(order.eventTimestampUs, nowMs),
-    ttl_left_seconds: view.ttlMs === undefined ? null : view.ttlMs / 1_000 - ageSeconds(order.eventTimestampUs, nowMs),
+    ttl_left_seconds: view.ttlMs === undefined ? null : ttlLeftSeconds(order.eventTimestampUs, view.ttlMs, nowMs),
     generation: order.generation,
     source_rank: order.sourceRank,
     position: order.position,
@@ -140,11 +150,12 @@ async function inspectTier(
   };
   if (dated.deleted) return dated;
   const { schemaId, writtenAtMs, originId } = readRowHeader(row);
-  const header = { ...dated, written_at: new Date(writtenAtMs).toISOString(), schema_id: schemaId };
+  const writtenAt = isFeasts ? null : new Date(writtenAtMs).toISOString();
+  const header = { ...dated, written_at: writtenAt, schema_id: schemaId };
   let origin: string | undefined;
   try {
     await schemas.fetch([schemaId]);
-    origin = await readInterned(store.control, "origin", originId);
+    origin = isFeasts ? FEAST_ORIGIN : await readInterned(store.control, "origin", originId);
   } catch (thrown) {
     // A row in memory is there to be seen while the store, which knows its origin and schema, is away.
     return { ...header, problem: reasonOf(thrown) };

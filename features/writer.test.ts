@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { entity } from "./entity.ts";
 import { featureView } from "./feature-view.ts";
-import { float32, int64 } from "./field.ts";
+import { float32, int64, timestamp } from "./field.ts";
 import { isTombstone, readRowOrder } from "./row-order.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { createViewWriter, rowExpiryMs, type SourceRow } from "./writer.ts";
@@ -55,6 +55,27 @@ describe("encode", () => {
   ])("refuses %s with the reason", (_, wrong, reason) => {
     const refusal = writer.encode({ ...row, ...wrong }, NOW);
     expect("refused" in refusal && refusal.refused).toMatch(reason);
+  });
+
+  test("in Feast's layout refuses a time for a key that is not of whole seconds, and in any other takes it", () => {
+    const shift = entity("shift", { joinKeys: { customer_id: int64(), began: timestamp() } });
+    const shifts = featureView("shifts", { entities: [shift], schema: { orders: int64() } });
+    const store = openMemoryStore();
+    const outcome = (began: unknown, onlineStoreLayout?: "packed" | "feast") => {
+      const { encode } = createViewWriter({ ...options, store, view: shifts, onlineStoreLayout });
+      const encoded = encode({ ...row, entity: [began, 17], values: [3] }, NOW);
+      return "refused" in encoded ? encoded.refused : encoded.key;
+    };
+    for (const began of [-1, 1_500_001, 2n ** 53n + 1n]) {
+      expect(outcome(began)).toBe(`began=${began}&customer_id=17`);
+      expect(outcome(began, "packed")).toBe(`began=${began}&customer_id=17`);
+      expect(outcome(began, "feast")).toMatch(
+        /^join key "began" is .*, and in Feast's layout timestamps are whole seconds/,
+      );
+    }
+    for (const began of [0, -1_000_000, 10n ** 16n])
+      expect(outcome(began, "feast")).toBe(`began=${began}&customer_id=17`);
+    expect(outcome("x", "feast")).toMatch(/must be a timestamp/);
   });
 
   test("an event a little ahead of its record is taken", () => {

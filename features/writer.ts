@@ -11,12 +11,19 @@ import { compileAccept, type FeatureValue, REFUSED, type Schema, typeName } from
 import { intern } from "./intern-table.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
+import { readRowOrder } from "./row-order.ts";
 import { shown } from "./shown.ts";
+import { compileFeastKeyRefusal } from "./store/feast-key.ts";
 import type { ControlStore, OnlineStore, RowWrite, WriteOutcome } from "./store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs } from "./timestamp.ts";
 
-/** How sources rank at equal event and created times: the higher wins. */
-export const SOURCE_RANK = Object.freeze({ stream: 1, file: 2 });
+/** How sources rank at equal event and created times: the higher wins. Feast's is that of rows it wrote into the store itself. */
+export const SOURCE_RANK = Object.freeze({ feast: 0, stream: 1, file: 2 });
+
+/** True for a row that Feast itself wrote. It does not say when it was made or written: what stands there is made up. */
+export function isOfFeast(row: Uint8Array): boolean {
+  return readRowOrder(row).sourceRank === SOURCE_RANK.feast;
+}
 
 /** A row as a source gives it. */
 export interface SourceRow {
@@ -70,6 +77,8 @@ export interface RowEncoderOptions {
   readonly maxFutureMs: number;
   /** How long a row is kept beyond its ttl, ms. */
   readonly expiryGraceMs: number;
+  /** The layout of the store that the rows are for: Feast's has no key for some, which are refused one by one. */
+  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
 }
 
 /** Settings of a writer. */
@@ -102,6 +111,7 @@ export function createRowEncoder(options: RowEncoderOptions): RowEncoder {
   const { view, applied, originId, sourceRank } = options;
   const keyOf = compileEntityKey(view.joinKeys);
   const fields = Object.keys(view.schema);
+  const keyRefusal = options.onlineStoreLayout === "feast" ? compileFeastKeyRefusal(view.joinKeys) : undefined;
   const takeValues = compileTakeValues(view);
   const encodeRow = compileEncodeRow(Object.values(view.schema));
   const maxFutureUs = options.maxFutureMs * 1_000;
@@ -117,6 +127,8 @@ export function createRowEncoder(options: RowEncoderOptions): RowEncoder {
     } catch (cause) {
       return { refused: reasonOf(cause) };
     }
+    const keyless = keyRefusal?.(row.entity);
+    if (keyless !== undefined) return { refused: keyless };
     const order = { eventTimestampUs, createdTimestampUs, generation: applied.generation, sourceRank, position };
     if (row.values === undefined) {
       const expireAtMs = deleteExpiryMs(view.ttlMs, options.expiryGraceMs, eventTimestampUs, nowMs);

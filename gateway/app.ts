@@ -3,7 +3,7 @@
 import { type Context, Hono } from "hono";
 import { excerpt, HeadgateError } from "../errors.ts";
 import { describeFeatures, entityOfQuery, findView } from "../features/catalog.ts";
-import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { JsonValue } from "../features/json-value.ts";
 import type { MaterializedViews } from "../features/materialized-view.ts";
 import { inspectRow } from "../features/row-inspection.ts";
 import type { StoredSchemas } from "../features/stored-schema.ts";
@@ -17,7 +17,7 @@ import { type DocsAssets, docsPage } from "./docs-page.ts";
 import { problemAnswer } from "./error-response.ts";
 import type { FeastRoutes } from "./feast-http/feast-routes.ts";
 import { checkReadiness, type HealthOptions } from "./health.ts";
-import { toResponse } from "./http-answer.ts";
+import { jsonResponse, toResponse } from "./http-answer.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import { type ComparisonOptions, describeComparison } from "./model-comparison.ts";
 import { describeModel, servedEtag } from "./model-control.ts";
@@ -82,17 +82,17 @@ function featureRoutes(options: AppOptions): Routes {
   const { adminToken, materialized, maxBodyBytes, now, registry, schemas, store } = options;
   const authorization = (c: Context) => c.req.header("authorization");
   return {
-    "GET /features": async () => json(describeFeatures(registry, await materialized())),
+    "GET /features": async () => jsonResponse(describeFeatures(registry, await materialized())),
     "GET /features/:view": async (c) => {
       requireAdmin(adminToken, authorization(c), "The feature-debug view shows people's data");
       const view = findView(registry, c.req.param("view")!);
       const row = await inspectRow(store, schemas, view, entityOfQuery(view, queryOf(c)), now());
-      return json(row as unknown as JsonValue);
+      return jsonResponse(row as unknown as JsonValue);
     },
     "POST /features/:view/rows": async (c) => {
       requireAdminToken(adminToken, authorization(c), "POST /features/{view}/rows");
       const body = parseBody(await readJsonText(c.req, maxBodyBytes));
-      return json(await options.writeRows(c.req.param("view")!, body));
+      return jsonResponse(await options.writeRows(c.req.param("view")!, body));
     },
   };
 }
@@ -102,10 +102,10 @@ function modelRoutes(options: AppOptions): Routes {
   const { canaries, deploys, models } = options;
   const describe = (served: ServedModel) => describeModel(served, canaries.endedBecause(served));
   return {
-    "GET /models": () => json({ models: models.list().map(describe) }),
+    "GET /models": () => jsonResponse({ models: models.list().map(describe) }),
     "GET /models/:name": (c) => {
       const served = findModel(models, c.req.param("name")!);
-      return json(describe(served), 200, { etag: servedEtag(served) });
+      return jsonResponse(describe(served), 200, ["etag", servedEtag(served)]);
     },
     "POST /models/:name/versions": deploys.postVersion,
     "GET /models/:name/versions/:version": deploys.getVersion,
@@ -113,23 +113,23 @@ function modelRoutes(options: AppOptions): Routes {
     "DELETE /models/:name": deploys.deleteModel,
     "PUT /models/:name/traffic": deploys.putTraffic,
     "GET /models/:name/comparison": async (c) =>
-      json(await describeComparison(findModel(models, c.req.param("name")!), options)),
+      jsonResponse(await describeComparison(findModel(models, c.req.param("name")!), options)),
   };
 }
 
 /** For who runs the gateway, and for who reads about it. */
 function operatingRoutes(options: AppOptions): Routes {
   return {
-    "GET /livez": () => json({ status: "live" }),
+    "GET /livez": () => jsonResponse({ status: "live" }),
     "GET /readyz": async () => {
       const { ready, body } = await checkReadiness(options);
-      return json(body, ready ? 200 : 503);
+      return jsonResponse(body, ready ? 200 : 503);
     },
     "GET /metrics": async () =>
       new Response(await options.metricsText(), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       }),
-    "GET /openapi.json": () => json(openApiDocument(options.version)),
+    "GET /openapi.json": () => jsonResponse(openApiDocument(options.version)),
     "GET /docs": () => docsPage(),
     "GET /docs/:asset": (c) => options.docsAssets(c.req.param("asset")!),
   };
@@ -174,10 +174,6 @@ function notFound(c: Context, routes: Routes): Response {
 function isOfRoute(path: string, pattern: string): boolean {
   const [given, wanted] = [path.split("/"), pattern.split("/")];
   return wanted.length === given.length && wanted.every((part, i) => part.startsWith(":") || part === given[i]);
-}
-
-function json(body: JsonValue, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(writeJson(body), { status, headers: { "content-type": "application/json", ...headers } });
 }
 
 function problem(c: Context, thrown: unknown): Response {

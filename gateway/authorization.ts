@@ -26,7 +26,7 @@ export function requireAdminToken(adminToken: string, authorization: string | un
   if (adminToken === "") {
     throw new HeadgateError(
       "FORBIDDEN",
-      `${what} is off: set HEADGATE_ADMIN_TOKEN, restart, and send it as a bearer token.`,
+      `${what} is off, because this gateway has no admin token: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".`,
     );
   }
   requireAdmin(adminToken, authorization, `${what} is for who has the admin token`);

@@ -4,6 +4,7 @@
  */
 
 import type { ServerResponse } from "node:http";
+import { type JsonValue, writeJson } from "../features/json-value.ts";
 
 /** An HTTP answer in full; what is not text is bytes. */
 export interface HttpAnswer<Body extends string | Uint8Array = string> {
@@ -13,11 +14,21 @@ export interface HttpAnswer<Body extends string | Uint8Array = string> {
   readonly body: Body;
 }
 
+/** An answer of JSON; `headers`, name and value in turn, go after its type. */
+export function jsonAnswer(body: JsonValue, status = 200, headers: readonly string[] = []): HttpAnswer {
+  return { status, headers: ["content-type", "application/json", ...headers], body: writeJson(body) };
+}
+
 /** The answer as Hono takes it. */
 export function toResponse({ status, headers, body }: HttpAnswer<string | Uint8Array>): Response {
   const record: Record<string, string> = {};
   for (let i = 0; i < headers.length; i += 2) record[headers[i]!] = headers[i + 1]!;
   return new Response(body as string | Uint8Array<ArrayBuffer>, { status, headers: record });
+}
+
+/** An answer of JSON as Hono takes it. */
+export function jsonResponse(body: JsonValue, status?: number, headers?: readonly string[]): Response {
+  return toResponse(jsonAnswer(body, status, headers));
 }
 
 /** Sends the answer. Nothing happens when the client is gone. */

@@ -6,7 +6,7 @@
 
 import type { Context } from "hono";
 import { excerpt, HeadgateError } from "../errors.ts";
-import { type JsonValue, writeJson } from "../features/json-value.ts";
+import type { JsonValue } from "../features/json-value.ts";
 import { findModel } from "../models/alias.ts";
 import { type Deployed, type DeployTools, deploy, takeNumber } from "../models/deploy.ts";
 import type { DeployStep } from "../models/deploy-step.ts";
@@ -23,7 +23,7 @@ import { checkModelName } from "../models/repository.ts";
 import { checkTraffic, trafficJson } from "../models/traffic.ts";
 import { requireAdminToken } from "./authorization.ts";
 import { problemAnswer } from "./error-response.ts";
-import { toResponse } from "./http-answer.ts";
+import { jsonResponse, toResponse } from "./http-answer.ts";
 import { describeVersion, modelEtag, requireMatch, servedEtag } from "./model-control.ts";
 import { receiveModel } from "./model-upload.ts";
 import { requestIdOf } from "./predict.ts";
@@ -61,26 +61,26 @@ const DEPLOYS_AT_ONCE = 2;
 export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
   const { adminToken, maxBodyBytes, models, tools } = options;
   const { repository } = tools;
-  const admin = (c: Context, what: string) => requireAdminToken(adminToken, c.req.header("authorization"), what);
+  const admitted = (c: Context, route: string, query?: readonly string[]) => {
+    requireAdminToken(adminToken, c.req.header("authorization"), route);
+    refuseQuery(c, query);
+    return nameOf(c);
+  };
   const counted = boundedDeploys();
   const trafficTools: TrafficTools = { ...tools, load: (version) => counted(() => tools.load(version)) };
   return Object.freeze({
     postVersion: async (c: Context) => {
-      admin(c, "POST /models/{name}/versions");
-      refuseQuery(c, ["dry_run"]);
-      const name = nameOf(c);
+      const name = admitted(c, "POST /models/{name}/versions", ["dry_run"]);
       return counted(() => postVersion(c, name, options));
     },
 
     getVersion: (c: Context) => {
       const served = findModel(models, nameOf(c));
-      return json(describeVersion(served, versionOf(c)), 200, servedEtag(served));
+      return jsonResponse(describeVersion(served, versionOf(c)), 200, ["etag", servedEtag(served)]);
     },
 
     deleteVersion: async (c: Context) => {
-      admin(c, "DELETE /models/{name}/versions/{version}");
-      refuseQuery(c);
-      const name = nameOf(c);
+      const name = admitted(c, "DELETE /models/{name}/versions/{version}");
       const version = versionOf(c);
       await requireCurrent(c, name, options);
       await retire(tools, name, version);
@@ -89,9 +89,7 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
     },
 
     deleteModel: async (c: Context) => {
-      admin(c, "DELETE /models/{name}");
-      refuseQuery(c);
-      const name = nameOf(c);
+      const name = admitted(c, "DELETE /models/{name}");
       await requireCurrent(c, name, options);
       await retireModel(tools, name);
       await refresh(models, name);
@@ -99,9 +97,7 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
     },
 
     putTraffic: async (c: Context) => {
-      admin(c, "PUT /models/{name}/traffic");
-      refuseQuery(c);
-      const name = nameOf(c);
+      const name = admitted(c, "PUT /models/{name}/traffic");
       const body = parseBody(await readJsonText(c.req, maxBodyBytes));
       const wanted = replaceTraffic(checkTraffic(body, "the request body"));
       const { etag, traffic } = await changeTraffic(trafficTools, name, {
@@ -115,7 +111,7 @@ export function createModelDeploys(options: ModelDeployOptions): ModelDeploys {
       await refresh(models, name, "answering");
       const versions = await repository.versions(name);
       const told = { model: name, traffic: trafficJson(traffic) as unknown as JsonValue };
-      return json(told, 200, modelEtag(versions, etag));
+      return jsonResponse(told, 200, ["etag", modelEtag(versions, etag)]);
     },
   });
 }
@@ -169,9 +165,9 @@ async function postVersion(c: Context, name: string, options: ModelDeployOptions
     traffic: served?.traffic === undefined ? null : (trafficJson(served.traffic) as unknown as JsonValue),
     steps: steps.map(describeStep),
   };
-  const response = json(body, deployed.stored ? 201 : 200, served === undefined ? undefined : servedEtag(served));
-  if (deployed.stored) response.headers.set("location", `/models/${name}/versions/${deployed.version}`);
-  return response;
+  const headers = served === undefined ? [] : ["etag", servedEtag(served)];
+  if (!deployed.stored) return jsonResponse(body, 200, headers);
+  return jsonResponse(body, 201, [...headers, "location", `/models/${name}/versions/${deployed.version}`]);
 }
 
 /** A step as JSON. */
@@ -239,10 +235,4 @@ function refuseQuery(c: Context, known: readonly string[] = []): void {
 function sha256Of(header: string | undefined): string | undefined {
   if (header === undefined || /^[0-9a-f]{64}$/i.test(header)) return header;
   throw new HeadgateError("REQUEST_INVALID", `x-sha256 is "${excerpt(header)}"; it is 64 hexadecimal digits.`);
-}
-
-function json(body: JsonValue, status: number, etag: string | undefined): Response {
-  const headers: Record<string, string> = { "content-type": "application/json" };
-  if (etag !== undefined) headers.etag = etag;
-  return new Response(writeJson(body), { status, headers });
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
 import type { Schema } from "../features/field.ts";
 import { parseJson } from "../features/json-text.ts";
-import type { JsonValue } from "../features/json-value.ts";
+import { isObject, type JsonValue } from "../features/json-value.ts";
 import type { EntityKeys } from "../features/reader.ts";
 
 const entity = z.record(z.string(), z.unknown()).describe('Join key → value, such as {"customer_id": 17}.');
@@ -85,16 +85,12 @@ interface RightShape {
 }
 
 function hasRightShape(body: unknown): body is RightShape {
-  if (!isRecord(body)) return false;
+  if (!isObject(body)) return false;
   for (const member in body) if (!MEMBERS.has(member)) return false;
   const { model, entities, context, explain } = body;
   if (typeof model !== "string") return false;
-  if (Array.isArray(entities) ? entities.length === 0 || !entities.every(isRecord) : !isRecord(entities)) return false;
-  return (context === undefined || isRecord(context)) && (explain === undefined || typeof explain === "boolean");
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (Array.isArray(entities) ? entities.length === 0 || !entities.every(isObject) : !isObject(entities)) return false;
+  return (context === undefined || isObject(context)) && (explain === undefined || typeof explain === "boolean");
 }
 
 function shapeProblem(body: unknown): string {
@@ -107,7 +103,7 @@ function shapeProblem(body: unknown): string {
   const [member] = issue.path;
   if (member === undefined) return `The request body must be an object, not ${kindOf(body)}.`;
   const value = (body as Readonly<Record<string, unknown>>)[String(member)];
-  const wrong = Array.isArray(value) ? value.findIndex((one) => !isRecord(one)) : -1;
+  const wrong = Array.isArray(value) ? value.findIndex((one) => !isObject(one)) : -1;
   if (member === "entities" && wrong !== -1) {
     return `entities[${wrong}] must be an entity such as {"customer_id": 17}, not ${kindOf((value as unknown[])[wrong])}.`;
   }

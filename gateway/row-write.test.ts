@@ -162,7 +162,9 @@ test("the route is off without an admin token, wants it where there is one, and 
     });
   expect(await problemOf(await post(""))).toMatchObject({
     status: 403,
-    detail: expect.stringContaining("HEADGATE_ADMIN_TOKEN"),
+    title: "The token is not the admin token, or the gateway has none.",
+    detail:
+      'POST /features/{view}/rows is off, because this gateway has no admin token: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".',
   });
   expect((await post("secret")).status).toBe(401);
   expect(await problemOf(await post("secret", "Bearer secret", "{"))).toMatchObject({ code: "BODY_NOT_JSON" });

@@ -11,7 +11,7 @@ import { findView } from "../features/catalog.ts";
 import { sortedJoinKeys } from "../features/entity-key.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import { type Accept, type FieldType, REFUSED, type Schema, typeName } from "../features/field.ts";
-import { compileFromJson, type JsonValue } from "../features/json-value.ts";
+import { compileFromJson, isObject, type JsonValue } from "../features/json-value.ts";
 import { type Registry, viewJoinKeys } from "../features/registry.ts";
 import { shown } from "../features/shown.ts";
 import type { OnlineStore, RowWrite, WriteOutcome } from "../features/store/online-store.ts";
@@ -175,10 +175,6 @@ function outcomesOf(view: FeatureView, outcomes: readonly WriteOutcome[]): JsonV
     rows_stale: count("stale"),
     outcomes: [...outcomes],
   };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function invalid(sentence: string): HeadgateError {

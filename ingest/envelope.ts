@@ -6,6 +6,7 @@
  * after a row that came back meanwhile. https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events
  */
 
+import { isObject } from "../features/json-value.ts";
 import { shown } from "../features/shown.ts";
 import { compileReadLogical, toMicroseconds } from "./logical-type.ts";
 
@@ -97,9 +98,4 @@ function databaseTimeUs(source: unknown): number | undefined {
   if (typeof us === "number") return us;
   const ms = toMicroseconds(source.ts_ms, "ms");
   return typeof ms === "number" ? ms + END_OF_MS_US : undefined;
-}
-
-/** True for an object with members. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -128,6 +128,7 @@ async function openStreams(
       control: store.control,
       maxFutureMs: config.maxFuture,
       expiryGraceMs: config.expiryGrace,
+      onlineStoreLayout: config.onlineStoreLayout,
     });
     const producer = openProducer(connection);
     const close = async () => {

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { entity } from "../features/entity.ts";
 import { featureView } from "../features/feature-view.ts";
-import { int64 } from "../features/field.ts";
+import { int64, timestamp } from "../features/field.ts";
 import { createRegistry } from "../features/registry.ts";
 import { kafkaSource } from "../features/source.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
+import { compileTopicDecoder } from "./decode.ts";
 import { planOrders } from "./test-fixtures/stream.ts";
-import { chooseStreams } from "./topic-plan.ts";
+import { chooseStreams, planTopics } from "./topic-plan.ts";
 
 const customer = entity("customer", { joinKeys: { customer_id: int64() } });
 const source = (topic: string) => kafkaSource({ topic, timestampField: "ts" });
@@ -47,6 +48,24 @@ test("a topic whose dead letters could have no topic is refused", () => {
   expect(() => chooseStreams(registryOf(view("a", `${longest}t`)), undefined)).toThrow(
     expect.objectContaining({ code: "DEFINITION_INVALID", message: expect.stringContaining(`Feature view "a" reads`) }),
   );
+});
+
+test("what has no key in the store's layout is refused record by record", async () => {
+  const { control } = openMemoryStore();
+  const shift = entity("shift", { joinKeys: { began: timestamp() } });
+  const shifts = featureView("shifts", { entities: [shift], schema: { total: int64() }, stream: source("shifts") });
+  const registry = createRegistry([shift, shifts].map((definition) => ({ definition, file: "features/a.ts" })));
+  const plan = planTopics({
+    streams: chooseStreams(registry, undefined),
+    applied: new Map([["shifts", { schemaId: 1, generation: 1 }]]),
+    compileDecoder: (subscriptions) => compileTopicDecoder(subscriptions, undefined),
+    ...{ control, maxFutureMs: 0, expiryGraceMs: 0, onlineStoreLayout: "feast" },
+  });
+  const [encoder] = await plan.topics.get("shifts")!.encoders(0);
+  const outcome = (began: number) =>
+    encoder!.encode({ entity: [began], values: [1], eventTimestampUs: 0, createdTimestampUs: 0, position: 0 }, 0);
+  expect(outcome(1_500_000)).toEqual({ refused: expect.stringContaining("in Feast's layout") });
+  expect(outcome(2_000_000)).toMatchObject({ key: "began=2000000" });
 });
 
 test("a partition's origin is recorded at its first batch, and anew when it may have been lost", async () => {

@@ -49,6 +49,8 @@ export interface TopicPlanOptions {
   readonly control: ControlStore;
   readonly maxFutureMs: number;
   readonly expiryGraceMs: number;
+  /** See RowEncoderOptions. */
+  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
 }
 
 /**
@@ -100,7 +102,7 @@ function planTopic(
   topic: string,
   subscriptions: readonly Subscription[],
 ): PlannedTopic & { readonly forget: () => void } {
-  const { applied, control, maxFutureMs, expiryGraceMs } = options;
+  const { applied, control, maxFutureMs, expiryGraceMs, onlineStoreLayout } = options;
   const known = new Map<number, readonly RowEncoder[]>();
   const compile = async (partition: number): Promise<readonly RowEncoder[]> => {
     const originId = await recordOrigin(control, { topic, partition });
@@ -112,6 +114,7 @@ function planTopic(
         sourceRank: SOURCE_RANK.stream,
         maxFutureMs,
         expiryGraceMs,
+        onlineStoreLayout,
       }),
     );
     known.set(partition, encoders);

@@ -5,6 +5,7 @@
  */
 
 import { type ErrorCode, HeadgateError, reasonOf } from "../errors.ts";
+import { isObject } from "../features/json-value.ts";
 import type { InspectedModel } from "./deploy-graph.ts";
 import type { FileSum } from "./file-sums.ts";
 import { parseManifest } from "./manifest.ts";
@@ -154,6 +155,6 @@ function parsed(text: string, file: string): Record<string, unknown> {
   } catch (thrown) {
     throw new HeadgateError("MANIFEST_INVALID", `${file}: is not JSON (${reasonOf(thrown)}).`);
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (isObject(value)) return value;
   throw new HeadgateError("MANIFEST_INVALID", `${file}: must be an object with service, inputs and outputs.`);
 }

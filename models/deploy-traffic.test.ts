@@ -105,23 +105,37 @@ test("rolling back ends the canary first, and asks nobody to prove anything", as
   expect(loaded).toEqual([]);
 });
 
-test("without a previous version it goes to the one below, which must load; below the first there is none", async () => {
+test("without a previous version it goes to the one below, which must load; where none is left there is none", async () => {
   put({ stable: 2 });
   broken.add(1);
   expect(await refusal(change(rollback()))).toMatchObject({ code: "GOLDEN_MISMATCH" });
   broken.clear();
   expect(await change(rollback())).toMatchObject({ stable: 1, previous: 2 });
   expect(loaded).toEqual([1, 1]);
-  put({ stable: 1 });
+  // Not the first that ever was.
+  put({ stable: 3 });
+  await retire(tools(), "m", 1);
+  await retire(tools(), "m", 2);
   expect(await refusal(change(rollback()))).toMatchObject({
     code: "TRAFFIC_INVALID",
-    message: expect.stringMatching(/no version to go back/),
+    message: 'Model "m" has no version to go back to: there is none before version 3.',
   });
 });
 
 test("where no file says it, the version that serves is stable", async () => {
   expect(await change(canary(3, 5, undefined))).toMatchObject({ stable: 4, canary: { version: 3 } });
   expect(await change(promote(3))).toMatchObject({ stable: 3, previous: 4 });
+});
+
+test("a file that can't be understood is refused with what to do, which is taken in its place", async () => {
+  writeFileSync(join(folder, "m", "traffic.json"), "{");
+  for (const wanted of [rollback(), promote(2)]) {
+    expect(await refusal(change(wanted))).toMatchObject({
+      code: "TRAFFIC_INVALID",
+      message: expect.stringMatching(/m\/traffic\.json is not JSON: .*"headgate models traffic m <file>"\.$/),
+    });
+  }
+  expect(await change(replaceTraffic(parseTraffic('{"stable": 1}', "it")))).toMatchObject({ stable: 1 });
 });
 
 test("promoting what is stable changes nothing and writes nothing", async () => {

@@ -10,9 +10,18 @@ import { HeadgateError, reasonOf } from "../errors.ts";
 import { compileReadPlan, type ReadPlan, requestDifference } from "../features/read-plan.ts";
 import type { DeployTools } from "./deploy.ts";
 import { parseManifest } from "./manifest.ts";
+import { canaryMeant, newestBeside, onlyShadow, stableOf, type TrafficNow } from "./meant-version.ts";
 import { checkModelName, type ModelRepository, type TrafficFile } from "./repository.ts";
 import { requireAnswer } from "./repository-answer.ts";
-import { type CanaryGuard, checkTraffic, formatTraffic, parseTraffic, type Traffic, trafficJson } from "./traffic.ts";
+import {
+  type CanaryGuard,
+  checkTraffic,
+  formatTraffic,
+  parseStoredTraffic,
+  parseTraffic,
+  type Traffic,
+  trafficJson,
+} from "./traffic.ts";
 
 /** What changes of traffic need. */
 export interface TrafficTools extends Pick<DeployTools, "repository" | "registry" | "load" | "servingVersion"> {
@@ -33,7 +42,7 @@ export interface TrafficState {
 export async function readTrafficState(
   repository: ModelRepository,
   model: string,
-  parse: (file: TrafficFile) => Traffic | undefined = ({ content, file }) => parseTraffic(content, file),
+  parse: (file: TrafficFile) => Traffic | undefined = (file) => parseStoredTraffic(model, file),
 ): Promise<TrafficState> {
   checkModelName(model);
   await requireAnswer(repository);
@@ -41,17 +50,6 @@ export async function readTrafficState(
   const found = await repository.readTraffic(model);
   const traffic = found === undefined ? undefined : parse(found);
   return { versions, traffic, etag: found?.etag };
-}
-
-/** What a change starts from. */
-export interface TrafficNow {
-  readonly model: string;
-  readonly versions: readonly number[];
-  readonly traffic: Traffic | undefined;
-  /** Of the traffic file. */
-  readonly etag: string | undefined;
-  /** The version that is stable now; undefined where nothing serves. */
-  readonly stable: number | undefined;
 }
 
 /** A change of traffic. */
@@ -111,22 +109,27 @@ export function promote(version: number | undefined): TrafficChange {
   };
 }
 
-/** Gives a version a share of the entities. */
-export function canary(version: number, percent: number, guard: CanaryGuard | undefined): TrafficChange {
+/** Gives a version a share of the entities: the one given, else the one that is canary, else the newest. */
+export function canary(given: number | undefined, percent: number, guard: CanaryGuard | undefined): TrafficChange {
   return {
     next: (now) => {
       const { traffic } = now;
+      const version = given ?? canaryMeant(now);
       const shadow = (traffic?.shadow ?? []).filter((one) => one !== version);
       return { stable: stableOf(now), canary: { version, percent, guard }, shadow, previous: traffic?.previous };
     },
   };
 }
 
-/** Lets a version see the same features off the answer's path, or, with `isOn` false, no longer. */
-export function shadow(version: number, isOn: boolean): TrafficChange {
+/**
+ * Lets a version see the same features off the answer's path: the one given, else the newest; or, with `isOn` false, no
+ * longer: the one given, else the only shadow.
+ */
+export function shadow(given: number | undefined, isOn: boolean): TrafficChange {
   return {
     next: (now) => {
       const { traffic } = now;
+      const version = given ?? (isOn ? newestBeside(now) : onlyShadow(now));
       const others = (traffic?.shadow ?? []).filter((one) => one !== version);
       return {
         stable: stableOf(now),
@@ -150,7 +153,7 @@ export function rollback(): TrafficChange {
       if (back === undefined) {
         throw new HeadgateError(
           "TRAFFIC_INVALID",
-          `Model "${model}" has no version to go back to: version ${stable} is the first.`,
+          `Model "${model}" has no version to go back to: there is none before version ${stable}.`,
         );
       }
       const left = (traffic?.shadow ?? []).filter((version) => version !== back);
@@ -215,14 +218,6 @@ function partOf(version: number, stable: number | undefined, traffic: Traffic | 
   if (version === stable) return "the stable one; promote another first, or retire the whole model (--all)";
   if (version === traffic?.canary?.version) return "the canary; take it out of the traffic first";
   return traffic?.shadow.includes(version) ? "a shadow; take it out of the traffic first" : undefined;
-}
-
-function stableOf({ model, stable }: TrafficNow): number {
-  if (stable !== undefined) return stable;
-  throw new HeadgateError(
-    "TRAFFIC_INVALID",
-    `Model "${model}" has no stable version beside which another could run; promote one first.`,
-  );
 }
 
 function requireVersion(model: string, version: number, versions: readonly number[]): void {

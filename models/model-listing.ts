@@ -3,10 +3,11 @@
  * its files are, and how its requests are split.
  */
 
+import { channel } from "node:diagnostics_channel";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import type { ModelRepository } from "./repository.ts";
 import { isModelName } from "./repository-layout.ts";
-import { parseTraffic, type Traffic } from "./traffic.ts";
+import { parseStoredTraffic, type Traffic, type TrafficJson, trafficJson } from "./traffic.ts";
 
 /** A model as the repository has it. */
 export interface ModelListing {
@@ -34,6 +35,43 @@ export const NOTHING_LISTED: ModelListing = Object.freeze({
   isGone: false,
 });
 
+/** Published when a model is another than at the look before, or can't be understood. */
+export interface ModelNoticedEvent {
+  readonly model: string;
+  /** Undefined: it was never looked at before. */
+  readonly from: NoticedModel | undefined;
+  readonly to: NoticedModel;
+  /** Why its files can't be understood and what to do; undefined where they can, or it was told of the same files. */
+  readonly problem: string | undefined;
+}
+
+/** What can change of a model under a gateway. */
+export interface NoticedModel {
+  /** Newest first. */
+  readonly versions: readonly number[];
+  /** Null: there is no traffic file. */
+  readonly traffic: TrafficJson | null;
+}
+
+const modelNoticed = channel("headgate:model-noticed");
+
+/** Tells of a model that was looked at after `before` was known of it. */
+export function publishNoticed(model: string, before: ModelListing, now: ModelListing): void {
+  if (!modelNoticed.hasSubscribers) return;
+  const isTold = now.problem === before.problem && now.trafficFileEtag === before.trafficFileEtag;
+  const event: ModelNoticedEvent = {
+    model,
+    from: before === NOTHING_LISTED ? undefined : noticed(before),
+    to: noticed(now),
+    problem: isTold || now.isGone ? undefined : now.problem,
+  };
+  modelNoticed.publish(event);
+}
+
+function noticed({ fingerprints, traffic }: ModelListing): NoticedModel {
+  return { versions: [...fingerprints.keys()], traffic: traffic === undefined ? null : trafficJson(traffic) };
+}
+
 /** Looks at a model; `before` is what was found last. Rejects when the repository does not answer. */
 export async function readListing(
   repository: ModelRepository,
@@ -52,7 +90,7 @@ export async function readListing(
   try {
     const file = await repository.readTraffic(name);
     trafficFileEtag = file?.etag;
-    const traffic = file && parseTraffic(file.content, file.file);
+    const traffic = file && parseStoredTraffic(name, file);
     return { ...NOTHING_LISTED, fingerprints, traffic, trafficEtag: file?.etag, trafficFileEtag };
   } catch (thrown) {
     if (isUnreachable(thrown)) throw thrown;

@@ -57,7 +57,7 @@ export function servedModel(known: KnownModel, problem?: string): ServedModel {
 
 function statuses({ listing, stable, versions }: KnownModel): VersionStatus[] {
   const { fingerprints, traffic } = listing;
-  const serves = `version ${stable?.version ?? "none"} serves`;
+  const serves = stable === undefined ? "no version serves" : `version ${stable.version} serves`;
   const why = traffic !== undefined ? "it has no part in the traffic" : serves;
   return [...fingerprints.keys()].map((version) => {
     const known = versions.get(version);

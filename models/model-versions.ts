@@ -6,7 +6,7 @@
 
 import { reasonOf } from "../errors.ts";
 import { type LoadedModel, loadModel } from "./loaded-model.ts";
-import { isUnreachable, type ModelListing, NOTHING_LISTED, readListing } from "./model-listing.ts";
+import { isUnreachable, type ModelListing, NOTHING_LISTED, publishNoticed, readListing } from "./model-listing.ts";
 import { servedModel, type Version } from "./model-snapshot.ts";
 import { belongsInline } from "./placement.ts";
 import type { ModelsOptions, RefreshedUntil, ServedModel } from "./served-model.ts";
@@ -94,7 +94,7 @@ export class ModelVersions {
     // Closed or over meanwhile: the next refresh is about to read what there is.
     if (this.#running === undefined || this.#closed) return false;
     if (problem !== undefined || traffic === undefined || !this.#isLoaded(traffic.stable)) return false;
-    this.#listing = listing;
+    this.#notice(listing);
     this.#show(this.#wanted(listing, traffic));
     const parts = [
       traffic.stable,
@@ -126,7 +126,7 @@ export class ModelVersions {
     this.#again = undefined;
     try {
       const listing = await readListing(this.#options.repository, this.#name, this.#listing);
-      this.#listing = listing;
+      this.#notice(listing);
       const kept = await this.#loadWanted(isServing);
       if (this.#listing === listing) {
         this.#show(kept);
@@ -140,6 +140,11 @@ export class ModelVersions {
       throw thrown;
     }
     if (this.#again !== undefined) throw this.#again;
+  }
+
+  #notice(listing: ModelListing): void {
+    publishNoticed(this.#name, this.#listing, listing);
+    this.#listing = listing;
   }
 
   #letGo(kept: ReadonlySet<number>): void {

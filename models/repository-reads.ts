@@ -204,7 +204,8 @@ async function readModelFile(store: RepositoryStore, path: string, next: string)
 
 async function readTraffic(store: RepositoryStore, model: string): Promise<TrafficFile | undefined> {
   checkModelName(model);
-  const refuse: Refuse = (file, reason) => new HeadgateError("TRAFFIC_INVALID", `${file} ${reason}.`);
+  const refuse: Refuse = (file, reason) =>
+    new HeadgateError("TRAFFIC_INVALID", `${file} ${reason}; put another file in its place.`);
   const found = await readBounded(store, `${model}/${TRAFFIC_FILE}`, TRAFFIC_MAX_BYTES, refuse);
   return found === undefined ? undefined : Object.freeze({ ...textOf(found), etag: found.etag });
 }

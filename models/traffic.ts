@@ -9,6 +9,7 @@
  */
 
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
+import { isObject } from "../features/json-value.ts";
 import { FNV_OFFSET, fmix32, fnv1a, fnv1aNext } from "../features/text-hash.ts";
 
 /** How a model's requests are split. */
@@ -57,6 +58,16 @@ export function parseTraffic(text: string, file: string): Traffic {
     throw invalid(`${file} is not JSON: ${reasonOf(cause)}.`);
   }
   return checkTraffic(parsed, file);
+}
+
+/** Parses a model's own traffic file, as the repository has it. Throws TRAFFIC_INVALID, which says how it can be mended, too. */
+export function parseStoredTraffic(model: string, { content, file }: { content: string; file: string }): Traffic {
+  try {
+    return parseTraffic(content, file);
+  } catch (thrown) {
+    const next = `Mend it, or put another in its place with "headgate models traffic ${model} <file>".`;
+    throw new HeadgateError("TRAFFIC_INVALID", `${reasonOf(thrown)} ${next}`, thrown);
+  }
 }
 
 /** Checks a parsed one; `what` names where it is from. Throws TRAFFIC_INVALID. */
@@ -185,12 +196,12 @@ function versionIn(value: unknown, what: string): number {
 }
 
 function membersOf(value: unknown, names: readonly string[], what: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     throw invalid(`${what} is ${shownJson(value)}; it is an object of ${names.join(", ")}.`);
   }
   const extra = Object.keys(value).find((name) => !names.includes(name));
   if (extra !== undefined) throw invalid(`${what} has "${excerpt(extra)}"; there are ${names.join(", ")}.`);
-  return value as Readonly<Record<string, unknown>>;
+  return value;
 }
 
 function shownJson(value: unknown): string {

@@ -26,22 +26,20 @@ export const LATENCY_BUCKETS = [
 /** Upper bounds in rows. */
 export const ROW_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 
-/** Series are asked for once and kept. */
-export function memoized<Key, Made>(make: (key: Key) => Made): (key: Key) => Made {
-  const made = new Map<Key, Made>();
-  return (key) => {
-    let known = made.get(key);
-    if (known === undefined) {
-      known = make(key);
-      made.set(key, known);
-    }
-    return known;
-  };
+/** Where what is made once is kept. */
+interface KeptByKey<Key, Made> {
+  get(key: Key): Made | undefined;
+  set(key: Key, made: Made): unknown;
 }
 
-/** The same by an object that is let go of when nobody else holds it, such as a version of a model. */
-export function memoizedBy<Key extends object, Made>(make: (key: Key) => Made): (key: Key) => Made {
-  const made = new WeakMap<Key, Made>();
+/**
+ * Series are asked for once and kept: for good, or in the WeakMap that is passed, until nobody else holds their key, such
+ * as a version of a model.
+ */
+export function memoized<Key, Made>(
+  make: (key: Key) => Made,
+  made: KeptByKey<Key, Made> = new Map<Key, Made>(),
+): (key: Key) => Made {
   return (key) => {
     let known = made.get(key);
     if (known === undefined) {

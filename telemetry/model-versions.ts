@@ -1,9 +1,11 @@
 /** Metrics and log lines of versions beside each other: their traffic, scores and run times, canaries ended, shadows dropped. */
 
+import { isDeepStrictEqual } from "node:util";
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
 import type { CanaryEndedEvent } from "../gateway/canary-watch.ts";
 import type { ComparedVersion } from "../gateway/model-comparison.ts";
 import type { ShadowDroppedEvent } from "../gateway/shadow.ts";
+import type { ModelNoticedEvent } from "../models/model-listing.ts";
 import { type Listener, type Log, on } from "./listener.ts";
 
 /** A model's loaded versions, as they are when the metrics are read. */
@@ -12,7 +14,7 @@ export interface ComparedModel {
   readonly versions: readonly ComparedVersion[];
 }
 
-/** Counts canaries that the rule has ended, and what shadows let go. */
+/** Counts canaries that the rule has ended, and what shadows let go; tells of versions and traffic that are noticed. */
 export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonly Listener[] {
   const registers = [metrics];
   const ended = new Counter({
@@ -37,10 +39,20 @@ export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonl
       const where = stored ? "" : " in this gateway only";
       log(stored ? "warn" : "error", `model ${model}: canary ${version} is ended${where}`, { reason, problem });
     }),
+    on<ModelNoticedEvent>("headgate:model-noticed", (noticed) => logNoticed(noticed, log)),
     on<ShadowDroppedEvent>("headgate:shadow-dropped", ({ model, version, entities }) =>
       dropped.inc({ model, version }, entities),
     ),
   ];
+}
+
+function logNoticed({ model, from, to, problem }: ModelNoticedEvent, log: Log): void {
+  if (problem !== undefined) log("warn", `model ${model}: its files can't be followed`, { reason: problem });
+  if (from === undefined) return;
+  for (const part of ["versions", "traffic"] as const) {
+    const change = { from: from[part], to: to[part] };
+    if (!isDeepStrictEqual(change.from, change.to)) log("info", `model ${model}: its ${part} changed`, change);
+  }
 }
 
 /** Shows the loaded versions; `read` is asked once at every scrape, for comparing scores takes milliseconds. */

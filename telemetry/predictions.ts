@@ -5,7 +5,7 @@ import { HeadgateError } from "../errors.ts";
 import { STATUS_NAMES } from "../features/feature-status.ts";
 import type { JoinedModel } from "../gateway/joined-model.ts";
 import type { PredictionEvent } from "../gateway/part-answer.ts";
-import { LATENCY_BUCKETS, type Listener, memoized, memoizedBy, on } from "./listener.ts";
+import { LATENCY_BUCKETS, type Listener, memoized, on } from "./listener.ts";
 import { registerCounter, registerHistogram } from "./metric-series.ts";
 
 /** Upper bounds in seconds, from a stream's seconds to a nightly load that has been missing for weeks. */
@@ -51,11 +51,12 @@ export function countPredictions(metrics: MetricsRegistry, now: () => number): r
     total: seconds(model, "total"),
   }));
   const entitiesOf = memoized((model: string) => memoized((version: number) => entities(model, String(version))));
-  const of = memoizedBy(({ model, reader }: JoinedModel) => ({
+  const seriesOf = ({ model, reader }: JoinedModel) => ({
     entities: entitiesOf(model.name)(model.version),
     ...ofModel(model.name),
     views: reader.plan.keys.flatMap(({ views }) => views.map(({ name, index }) => ({ index, ...ofView(name) }))),
-  }));
+  });
+  const of = memoized(seriesOf, new WeakMap());
   return [
     on<PredictionEvent>("headgate:prediction", ({ joined, vectors, featuresMs, modelMs, totalMs }) => {
       const series = of(joined);

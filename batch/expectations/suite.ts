@@ -5,7 +5,7 @@
 
 import { excerpt, HeadgateError, reasonOf } from "../../errors.ts";
 import { parseJson } from "../../features/json-text.ts";
-import type { JsonValue } from "../../features/json-value.ts";
+import { isObject, type JsonValue } from "../../features/json-value.ts";
 import { shown } from "../../features/shown.ts";
 import { type ExpectationType, KWARGS, withoutDefaults, wrongKwarg } from "./suite-kwargs.ts";
 
@@ -67,8 +67,8 @@ function parsed(text: string, file: string): unknown {
 }
 
 function asObject(value: unknown, refused: () => HeadgateError): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused();
-  return value as Record<string, unknown>;
+  if (!isObject(value)) throw refused();
+  return value;
 }
 
 function expectation(given: unknown, index: number, file: string): Expectation {

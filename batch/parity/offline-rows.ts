@@ -74,6 +74,7 @@ export async function spillOfflineRows(
     ...{ view, applied, files, originId, rangeRows },
     maxFutureMs: settings.maxFuture,
     expiryGraceMs: settings.expiryGrace,
+    onlineStoreLayout: settings.onlineStoreLayout,
     nowMs: options.now(),
     isUnsorted: true,
   });

@@ -12,6 +12,7 @@ import { type FeatureValue, type FieldType, string, timestamp } from "../../feat
 import { toJson, writeJson } from "../../features/json-value.ts";
 import { viewJoinKeys } from "../../features/registry.ts";
 import { readRowOrder } from "../../features/row-order.ts";
+import { isOfFeast } from "../../features/writer.ts";
 import type { Expectation, ExpectationSuite } from "../expectations/suite.ts";
 import { type SuiteRun, type SuiteRunOptions, startSuite } from "../expectations/suite-run.ts";
 import type { TableColumn } from "../expectations/table-chunk.ts";
@@ -140,7 +141,7 @@ function startOnline({ view, names }: PairSuiteOptions, suite: ExpectationSuite)
   const created = (createdField === undefined ? [] : [createdField]).map(
     (name): PairColumn => ({
       ...{ name, type: timestamp() },
-      read: ({ stored }) => (isCreatedWanted ? readRowOrder(stored!).createdTimestampUs : null),
+      read: ({ stored }) => (isCreatedWanted && !isOfFeast(stored!) ? readRowOrder(stored!).createdTimestampUs : null),
     }),
   );
   const isServed = ({ pair }: ComparedPair) => pair.served.views[0]!.status === STATUS.PRESENT;

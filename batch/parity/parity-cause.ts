@@ -6,6 +6,7 @@
 import { STATUS } from "../../features/feature-status.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
 import { compareRows, isTombstone, readRowOrder } from "../../features/row-order.ts";
+import { isOfFeast } from "../../features/writer.ts";
 import { isNarrowed } from "./narrowed-value.ts";
 import { isSkewed, type OfflineRow, type PairVerdict, type ParityPair } from "./parity-pair.ts";
 import type { ParityCause } from "./parity-result.ts";
@@ -50,6 +51,7 @@ function causeOfDifference(pair: ParityPair, verdict: PairVerdict, evidence: Cau
   const { stored, served, offline } = pair;
   const all = (isSo: (online: (typeof served.values)[number], offline: (typeof served.values)[number]) => boolean) =>
     differing.every((i) => isSo(served.values[i]!, pair.offline!.values[i]!));
+  if (isOfFeast(stored!)) return "written_by_feast";
   if (isOfOtherSchema(stored, evidence)) return "other_fingerprint";
   if (all((online, offline) => (online === null) !== (offline === null))) return "null_for_missing";
   if (all(isNarrowed)) return "type_narrowing";
@@ -78,6 +80,7 @@ function causeOfAbsence(pair: ParityPair, verdict: PairVerdict, evidence: CauseE
   const arrival = arrivalOf(offline!, evidence);
   if (arrival === "late") return "late_event";
   if (arrival === "missed") return "missed_interval";
+  if (stored !== undefined && isOfFeast(stored)) return "written_by_feast";
   if (isOfOtherDefinition(stored, evidence)) return "other_fingerprint";
   const isGone = stored === undefined || status === STATUS.OUTSIDE_MAX_AGE;
   return isGone ? "expired" : "unknown";
@@ -120,6 +123,8 @@ export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freez
     "The file has other values under the same event and created timestamps as before, and no load replaces a row by one of the same age; give corrections a later created timestamp, or run headgate parity --repair, which puts the files' row in its place.",
   other_fingerprint:
     "The stored row was written under another schema or definition than today's; run headgate materialize over its event time, or headgate parity --repair.",
+  written_by_feast:
+    "Feast itself wrote the stored row, with other values for the same event or over a later one (skip_dedup); headgate parity --repair puts the files' row in its place. Load the view by Feast or by Headgate, or Feast's next load may do it again.",
   clock_skew:
     "The stored row, or delete, was dated ahead of the clock and shadows every row until then; mend the source's clock, then run headgate parity --repair, which puts the files' row in its place.",
   unknown:

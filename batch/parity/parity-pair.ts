@@ -8,7 +8,7 @@ import type { FeatureVector } from "../../features/feature-vector.ts";
 import type { FeatureValue } from "../../features/field.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
 import { compareRows, isTombstone, readEventTimestampUs, readRowOrder } from "../../features/row-order.ts";
-import { SOURCE_RANK } from "../../features/writer.ts";
+import { isOfFeast, SOURCE_RANK } from "../../features/writer.ts";
 import type { ParityOutcome } from "./parity-result.ts";
 
 /** The latest row of an entity in the files. */
@@ -70,14 +70,14 @@ const PINNED = verdict("different");
 export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): PairVerdict | undefined {
   const { offline, stored, served } = pair;
   const { status, eventTimestampUs } = served.views[0]!;
-  if (offline === undefined) return status === STATUS.PRESENT ? verdictOfExtra(stored!, rules) : undefined;
+  if (offline === undefined) return status === STATUS.PRESENT ? verdictOfExtra(stored!, rules, nowMs) : undefined;
   const isTooOld = nowMs * 1_000 - offline.eventTimestampUs > rules.maxAgeUs;
   if (eventTimestampUs === undefined) {
-    if (isDeletedSince(stored, offline) && !isDeletedAhead(stored!, rules, nowMs)) return NEWER;
+    if (isDeletedSince(stored, offline) && !isAheadOfNow(stored!, rules, nowMs)) return NEWER;
     return isTooOld ? MATCH : MISSING;
   }
   if (eventTimestampUs > offline.eventTimestampUs) {
-    if (isBroughtSince(stored!, rules)) return NEWER;
+    if (isBroughtSince(stored!, rules, nowMs)) return NEWER;
     return status === STATUS.PRESENT ? PINNED : MATCH;
   }
   if (eventTimestampUs < offline.eventTimestampUs) return isTooOld ? MATCH : STALE;
@@ -88,24 +88,26 @@ export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): Pa
   return isCorrected ? NEWER : found;
 }
 
-function verdictOfExtra(stored: Uint8Array, rules: PairRules): PairVerdict {
-  return isBroughtSince(stored, rules) ? NEWER : EXTRA;
+function verdictOfExtra(stored: Uint8Array, rules: PairRules, nowMs: number): PairVerdict {
+  return isBroughtSince(stored, rules, nowMs) ? NEWER : EXTRA;
 }
 
 /** True for a mismatch whose stored row, or delete, is dated ahead of the clock: it shadows all rows until then. */
 export function isSkewed(
   { stored, offline }: ParityPair,
-  { outcome }: PairVerdict,
+  { outcome, isCompared }: PairVerdict,
   rules: Pick<PairRules, "maxFutureUs">,
 ): boolean {
   if (stored === undefined) return false;
+  // Any other row of Feast's that is newer is no mismatch.
+  if (isOfFeast(stored)) return outcome === "extra" || (outcome === "different" && !isCompared);
   if (!isTombstone(stored)) return outcome !== "stale" && isDatedAhead(stored, rules);
   // Any other delete that is newer is no mismatch.
   return outcome === "missing" && isDeletedSince(stored, offline!);
 }
 
-/** A delete does not say when it was written. */
-function isDeletedAhead(stored: Uint8Array, { maxFutureUs }: PairRules, nowMs: number): boolean {
+/** For a delete and a row of Feast's, which don't say when they were written. */
+function isAheadOfNow(stored: Uint8Array, { maxFutureUs }: PairRules, nowMs: number): boolean {
   return readEventTimestampUs(stored) > nowMs * 1_000 + maxFutureUs;
 }
 
@@ -124,8 +126,9 @@ export function isMismatch({ outcome }: PairVerdict): boolean {
   return outcome !== "match" && outcome !== "newer";
 }
 
-/** True for a row that a stream brought, or a load since the last one that was done; not one of a wrong clock. */
-function isBroughtSince(stored: Uint8Array, rules: PairRules): boolean {
+/** True for a row that a stream or Feast brought, or a load since the last one that was done; not one of a wrong clock. */
+function isBroughtSince(stored: Uint8Array, rules: PairRules, nowMs: number): boolean {
+  if (isOfFeast(stored)) return !isAheadOfNow(stored, rules, nowMs);
   if (isDatedAhead(stored, rules)) return false;
   const { eventTimestampUs, sourceRank } = readRowOrder(stored);
   return eventTimestampUs >= rules.endUs || sourceRank === SOURCE_RANK.stream || isLoadedSince(stored, rules);

@@ -20,6 +20,7 @@ export type ParityCause =
   | "created_tie"
   | "rewritten_file"
   | "other_fingerprint"
+  | "written_by_feast"
   | "clock_skew"
   | "unknown";
 

@@ -29,6 +29,8 @@ export interface ParitySettings {
   readonly maxBadRows: number;
   readonly maxFuture: number;
   readonly expiryGrace: number;
+  /** See RowEncoderOptions. */
+  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
   readonly decodeTimeout: number;
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { GrowingHistograms } from "./growing-histogram.ts";
 import type { FeatureParity, Histogram } from "./parity-result.ts";
 import { distributionChart, freshnessChart } from "./report-chart.ts";
 import { dividedBar, shareBar, sparkline, type TrendPoint, trendChart } from "./report-chart-trend.ts";
@@ -66,6 +67,28 @@ test("freshness is told in units of time", () => {
   const svg = svgOf(freshnessChart("orders", { edges: [0, 3_600, 7_200, 10_800], counts: [3, 0, 1] }));
   expect(titleOf(svg)?.replaceAll("\u00a0", " ")).toBe("Freshness of orders: 4 served rows, 0 s to 3 h old");
   expect(svg.match(/class="bar"/g)).toHaveLength(3);
+});
+
+/** What stands on the chart, and what is told where it is pointed at. */
+const textsOf = (svg: string, tag: "text" | "title") =>
+  [...svg.matchAll(new RegExp(`<${tag}[^>]*>([^<]*)<`, "g"))].map(([, text]) => text!.replaceAll("\u00a0", " "));
+
+test("rows of one age are one bar with one label", () => {
+  const ages = new GrowingHistograms(1);
+  for (let i = 0; i < 1_000; i++) ages.add(0, 86_400);
+  const one = svgOf(freshnessChart("orders", ages.finish()![0]!));
+  expect(textsOf(one, "text")).toEqual(["served rows by age", "0", "1,000", "24 h"]);
+  expect(textsOf(one, "title")).toEqual(["Freshness of orders: 1,000 served rows, 24 h old", "24 h: 1,000 rows"]);
+  // Seconds apart, which nobody tells of a day.
+  for (let i = 0; i < 64; i++) ages.add(0, 86_400 + i);
+  expect(textsOf(svgOf(freshnessChart("orders", ages.finish()![0]!)), "text").at(-1)).toBe("24 h");
+  expect(svgOf(freshnessChart("orders", ages.finish()![0]!)).match(/class="bar"/g)).toHaveLength(1);
+});
+
+test("an age is on the axis once", () => {
+  const edges = [176_400, 178_000, 181_000];
+  const near = svgOf(freshnessChart("orders", { edges, counts: [3, 1] }));
+  expect(textsOf(near, "text").slice(3)).toEqual(["2 d", "2.1 d"]);
 });
 
 const point = (verdict: TrendPoint["verdict"], mismatchRate: number, compared = 10): TrendPoint => ({

@@ -13,6 +13,9 @@ const WIDTH = 380;
 const HEIGHT = 150;
 /** Where the bins are drawn: left, right, top, bottom of it. */
 const PLOT = Object.freeze({ left: 62, right: WIDTH - 8, top: 26, bottom: HEIGHT - 22 });
+const MIDDLE = (PLOT.left + PLOT.right) / 2;
+/** The width of a bar that is alone. */
+const LONE_BAR = 40;
 const LABEL_CHARACTERS_MAX = 14;
 
 /** A bin: its ends, and where they are drawn. */
@@ -39,11 +42,14 @@ ${sideLegend(sum(online), sum(offline))}${axes(online, countMax, text)}
 ${bins.map((bin, i) => pointedAt(bin, `${text(bin.low)} to ${text(bin.high)}: online ${wholeNumber(online.counts[i] ?? 0)}, offline ${wholeNumber(offline.counts[i] ?? 0)}`))}</svg>`;
 }
 
-/** How old the served rows are. */
-export function freshnessChart(view: string, ages: Histogram): Html {
-  const bins = binsOf(ages);
+/** How old the served rows are. Where all are as old as each other, in the digits that ages are told with, that is one bar. */
+export function freshnessChart(view: string, given: Histogram): Html {
+  const [low, high] = [given.edges[0] ?? 0, given.edges.at(-1) ?? 0];
+  const isOneAge = age(low) === age(high);
+  const ages = isOneAge ? { edges: [low, low], counts: [sum(given)] } : given;
+  const bins = isOneAge ? [{ low, high, left: MIDDLE - LONE_BAR / 2, right: MIDDLE + LONE_BAR / 2 }] : binsOf(given);
   const countMax = Math.max(0, ...ages.counts);
-  const title = `Freshness of ${view}: ${wholeNumber(sum(ages))} served rows, ${age(ages.edges[0] ?? 0)} to ${age(ages.edges.at(-1) ?? 0)} old`;
+  const title = `Freshness of ${view}: ${wholeNumber(sum(ages))} served rows, ${ageRange(low, high)} old`;
   const bars = bins.map((bin, i) => {
     const top = heightOf(ages.counts[i] ?? 0, countMax);
     const width = Math.max(bin.right - bin.left - 1, 0.5);
@@ -53,7 +59,12 @@ export function freshnessChart(view: string, ages: Histogram): Html {
   return html`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img"><title>${title}</title>
 ${legend}${axes(ages, countMax, age)}
 ${bars}
-${bins.map((bin, i) => pointedAt(bin, `${age(bin.low)} to ${age(bin.high)}: ${wholeNumber(ages.counts[i] ?? 0)} rows`))}</svg>`;
+${bins.map((bin, i) => pointedAt(bin, `${ageRange(bin.low, bin.high)}: ${wholeNumber(ages.counts[i] ?? 0)} rows`))}</svg>`;
+}
+
+function ageRange(low: number, high: number): string {
+  const [from, to] = [age(low), age(high)];
+  return from === to ? from : `${from} to ${to}`;
 }
 
 /** What is left of a histogram whose edges and counts do not fit each other is as many bins as both have. */
@@ -95,17 +106,16 @@ function axes({ edges }: Histogram, countMax: number, text: AxisText): Html {
   const { left, right, top, bottom } = PLOT;
   const [low, high] = [edges[0] ?? 0, edges.at(-1) ?? 0];
   const labels = [text(low), text(low / 2 + high / 2), text(high)] as const;
-  const mid = (left + right) / 2;
-  const isRoomy = labels.every((label) => label.length <= LABEL_CHARACTERS_MAX) && low < high;
+  const isRoomy = labels.every((label) => label.length <= LABEL_CHARACTERS_MAX) && new Set(labels).size === 3;
   const countTicks = countMax === 0 ? [] : [{ count: countMax, y: top }];
   return html`<path class="axis" d="M${left} ${bottom}H${right}"/>
 ${countTicks.map(({ y }) => html`<path class="grid" d="M${left} ${y}H${right}"/>`)}
 <text class="tick" x="${left - 6}" y="${bottom}" text-anchor="end">0</text>
 ${countTicks.map(({ count, y }) => html`<text class="tick" x="${left - 6}" y="${y + 4}" text-anchor="end">${axisCount(count)}</text>`)}
-<text class="tick" x="${left}" y="${HEIGHT - 6}">${labels[0]}</text>
-${isRoomy && html`<text class="tick" x="${mid}" y="${HEIGHT - 6}" text-anchor="middle">${labels[1]}</text>`}
+<text class="tick" ${low < high ? html`x="${left}"` : html`x="${MIDDLE}" text-anchor="middle"`} y="${HEIGHT - 6}">${labels[0]}</text>
+${isRoomy && html`<text class="tick" x="${MIDDLE}" y="${HEIGHT - 6}" text-anchor="middle">${labels[1]}</text>`}
 ${low < high && html`<text class="tick" x="${right}" y="${HEIGHT - 6}" text-anchor="end">${labels[2]}</text>`}
-${countMax === 0 && html`<text class="tick" x="${mid}" y="${(top + bottom) / 2}" text-anchor="middle">no values</text>`}`;
+${countMax === 0 && html`<text class="tick" x="${MIDDLE}" y="${(top + bottom) / 2}" text-anchor="middle">no values</text>`}`;
 }
 
 function sideLegend(online: number, offline: number): Html {

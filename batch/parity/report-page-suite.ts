@@ -5,7 +5,7 @@
  * Form: ExpectationSuiteValidationResult.to_json_dict of Great Expectations 1.x.
  */
 
-import type { JsonValue } from "../../features/json-value.ts";
+import { isObject, type JsonValue } from "../../features/json-value.ts";
 import { type Html, html } from "./report-html.ts";
 import { code, codeMembers, nameText } from "./report-page-code.ts";
 import { jsonLine, NONE, percent, wholeNumber } from "./report-page-number.ts";
@@ -132,6 +132,5 @@ function membersOf(value: JsonValue | undefined): { readonly [name: string]: Jso
 }
 
 function entriesOf(value: JsonValue | undefined): readonly (readonly [name: string, member: JsonValue])[] {
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isObject ? Object.entries(value) : [];
+  return isObject(value) ? Object.entries(value) : [];
 }

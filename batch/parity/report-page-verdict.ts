@@ -34,7 +34,7 @@ const outcome = (name: ParityOutcome, isMismatch: boolean, meaning: string): Out
 /** All outcomes, in the order in which they are told. */
 export const OUTCOMES: readonly OutcomeMeaning[] = Object.freeze([
   outcome("match", false, "both sides say the same"),
-  outcome("newer", false, "online is newer: streamed since"),
+  outcome("newer", false, "online is newer: it came since"),
   outcome("different", true, "same event time, other values"),
   outcome("stale", true, "online is older than offline"),
   outcome("missing", true, "offline only"),
@@ -51,6 +51,7 @@ export const CAUSE_NAMES: Readonly<Record<ParityCause, string>> = Object.freeze(
   created_tie: "Tie of created timestamps",
   rewritten_file: "File rewritten",
   other_fingerprint: "Other fingerprint",
+  written_by_feast: "Written by Feast",
   clock_skew: "Clock skew",
   unknown: "Unknown",
 });

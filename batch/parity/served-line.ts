@@ -12,7 +12,7 @@ import { type FeatureStatus, STATUS, STATUS_NAMES } from "../../features/feature
 import type { FeatureView } from "../../features/feature-view.ts";
 import { type Accept, type FeatureValue, REFUSED } from "../../features/field.ts";
 import { parseJson } from "../../features/json-text.ts";
-import { compileFromJson, type JsonValue } from "../../features/json-value.ts";
+import { compileFromJson, isObject, type JsonValue } from "../../features/json-value.ts";
 import { type Registry, viewJoinKeys } from "../../features/registry.ts";
 import type { FileSource } from "../../features/source.ts";
 import { isEventTimestampUs, parseTimestampUs } from "../../features/timestamp.ts";
@@ -169,7 +169,7 @@ function keyIn(keyOf: EntityKeyOf, joinKeys: readonly string[], entity: JsonObje
 type JsonObject = Readonly<Record<string, JsonValue>>;
 
 function objectOf(value: unknown, what: string): JsonObject {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  if (isObject(value)) return value as JsonObject;
   throw wrong(`${what} is no object`);
 }
 

@@ -25,13 +25,7 @@ export function fileText(about: string, definitions: readonly Written[], imports
     const constants = all.map(({ constant }) => constant).filter((name) => new RegExp(`\\b${name}\\b`).test(body));
     return constants.length === 0 ? [] : [importText(constants, file)];
   });
-  const lines = [
-    importText(
-      functions.filter((name) => name !== "select"),
-      "headgate",
-    ),
-    ...used,
-  ];
+  const lines = [importText(functions, "headgate"), ...used];
   return `// ${about}, imported from Feast.\n\n${lines.join("\n")}\n\n${body}\n`;
 }
 

@@ -9,8 +9,11 @@ import { redisConnection } from "./redis-connection.ts";
 const folder = mkdtempSync(join(tmpdir(), "headgate-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("maps of maps are read, with comments, quotes and one-line maps; other YAML is stepped over", () => {
-  const yaml = parseFeatureStoreYaml(
+const parsed = (yaml: string, environment: NodeJS.ProcessEnv = {}) =>
+  parseFeatureStoreYaml(yaml, environment, "/repo/feature_store.yaml");
+
+test("every value is the text as written, with variables of the environment filled in", () => {
+  const yaml = parsed(
     `# a comment
 project: "a # b"   # another
 registry:
@@ -25,8 +28,12 @@ offline_store:
 
   type: $OFFLINE
   other: \${MISSING}
+  dashed: '\${A-B}'
+auth:
+number: 1.10
+yes: y
 `,
-    { OFFLINE: "file" },
+    { OFFLINE: "file", "A-B": "c" },
   );
   expect(yamlText(yaml, "project")).toBe("a # b");
   expect(yamlText(yaml, "registry", "path")).toBe("data/registry.db");
@@ -36,11 +43,44 @@ offline_store:
   expect(yamlText(yaml, "empty")).toBe("");
   expect(yamlText(yaml, "offline_store", "type")).toBe("file");
   expect(yamlText(yaml, "offline_store", "other")).toBe(["$", "{MISSING}"].join(""));
+  expect(yamlText(yaml, "offline_store", "dashed")).toBe("c");
+  expect(yamlText(yaml, "auth")).toBeUndefined();
+  expect(yamlText(yaml, "number")).toBe("1.10");
+  expect(yamlText(yaml, "yes")).toBe("y");
   expect(yamlText(yaml, "registry")).toBeUndefined();
   expect(yamlText(yaml, "project", "path")).toBeUndefined();
   expect(yamlText(yaml, "constructor")).toBeUndefined();
-  expect(() => parseFeatureStoreYaml("a:\n\tb: 1", {})).toThrow("line 2");
-  expect(() => parseFeatureStoreYaml("a: 1\nb: { c: 1,\n  d: 2 }", {})).toThrow("line 2: a map in braces");
+});
+
+test("maps over lines, merged maps, and names that are there twice are read as Feast reads them", () => {
+  expect(parsed("a: {\n  b: 1,\n  c: 2\n}")).toEqual({ a: { b: "1", c: "2" } });
+  expect(parsed("a: &base { b: 1, c: 2 }\nd:\n  <<: *base\n  c: 3")).toMatchObject({ d: { b: "1", c: "3" } });
+  expect(parsed("a: 1\na: 2")).toEqual({ a: "2" });
+});
+
+test.each([
+  ["a:\n\tb: 1", "at line 2, column 1: Tabs are not allowed as indentation."],
+  ["a: 1\nb: { c: 1,\n  d: 2", "at line 3, column 7: Flow map in block collection must"],
+  ["a:\n  b: *c", "at line 2, column 6: Unresolved alias (the anchor must be set before the alias)."],
+  ["a: &a\n  <<: *a\n  b: 1", "at line 2, column 7: Excessive alias count"],
+  ["a:\n  <<: b", "is not understood as YAML: Merge sources must be maps"],
+  ["a: 1\n---\nb: 2", "at line 2, column 1: Source contains multiple documents."],
+])("%j is no YAML, and where is said", (yaml, sentence) => {
+  const message = expect.stringMatching(/^\/repo\/feature_store\.yaml is not .* Mend it there, and import again\.$/);
+  expect(() => parsed(yaml)).toThrow(expect.objectContaining({ code: "SOURCE_UNSUPPORTED", message }));
+  expect(() => parsed(yaml)).toThrow(sentence);
+});
+
+test.each(["", "- a", "shop"])("%j is no map of settings", (yaml) => {
+  expect(() => parsed(yaml)).toThrow("/repo/feature_store.yaml is no map of settings");
+});
+
+test("what stands where the YAML is wrong, as a password may, is not told", () => {
+  const told = () => parsed("online_store: { type: redis } $REDIS", { REDIS: "hunter2" });
+  expect(told).toThrow(
+    "feature_store.yaml with its variables filled in is not understood as YAML at line 1, column 31",
+  );
+  expect(told).not.toThrow("hunter2");
 });
 
 test.each([
@@ -57,27 +97,35 @@ test.each([
 });
 
 test("quotes within quotes are what YAML says", () => {
-  const yaml = parseFeatureStoreYaml(
-    `a: 'it''s' # one\nb: "say \\"x\\" \\\\ y"\nc: { d: 'a''b, c', e: "f, \\"g" }\n'h''i': 1\n`,
-    {},
-  );
+  const yaml = parsed(`a: 'it''s' # one\nb: "say \\"x\\" \\\\ y"\nc: { d: 'a''b, c', e: "f, \\"g" }\n'h''i': 1\n`);
   expect(yaml).toEqual({ a: "it's", b: 'say "x" \\ y', c: { d: "a'b, c", e: 'f, "g' }, "h'i": "1" });
 });
 
+const storeOf = (line: string) => parsed(`online_store:\n  type: redis\n  ${line}\n`).online_store as YamlMap;
+
 test.each([
-  ["connection_string: >-\n    redis:6379,\n    password=x"],
-  ["connection_string: |\n    redis:6379"],
-  ["connection_string: *shared"],
-  ["connection_string: &shared redis:6379"],
-  ["connection_string:\n    redis:6379"],
-  ["connection_string: redis:6379,\n    other:6379"],
+  ["connection_string: >-\n    redis:6379,\n    password=x", "redis://redis:6379", true],
+  ["connection_string: |\n    redis:6379", "redis://redis:6379", false],
+  ["connection_string: &shared redis:6379", "redis://redis:6379", false],
+  ["connection_string:\n    redis:6379", "redis://redis:6379", false],
+  [
+    "redis_type: redis_cluster\n  connection_string: redis:6379,\n    other:6379",
+    "redis+cluster://redis:6379,other:6379",
+    false,
+  ],
+])("%j is %s", (line, address, hasLogin) => {
+  expect(redisConnection(storeOf(line))).toEqual({ address, hasLogin, dropped: [] });
+});
+
+test.each([
   ["connection_string: $REDIS"],
   ["connection_string: redis://redis:6379"],
   ["connection_string: db=1"],
   ["connection_string: ''"],
+  ["connection_string:"],
+  ["connection_string: [redis:6379]"],
 ])("%s is refused, not taken for another Redis", (line) => {
-  const yaml = parseFeatureStoreYaml(`online_store:\n  type: redis\n  ${line}\n`, {});
-  expect(() => redisConnection(yaml.online_store as YamlMap)).toThrow(
+  expect(() => redisConnection(storeOf(line))).toThrow(
     expect.objectContaining({
       code: "SOURCE_UNSUPPORTED",
       message: expect.stringContaining("online_store.connection_string"),
@@ -117,6 +165,10 @@ test("a repo tells its project, registry and online store", () => {
     serializationVersion: 2,
     keyTtlSeconds: 0,
   });
+  expect(repoOf("project: a\nonline_store: redis\n").redis?.address).toBe("redis://localhost:6379");
+  const written = "project: a\nonline_store: {\n  type: redis,\n  key_ttl_seconds: 604_800,\n  skip_dedup: 1\n}\n";
+  expect(repoOf(written)).toMatchObject({ keyTtlSeconds: 604_800, skipsDedup: true });
+  expect(repoOf("project: a\nonline_store:\n")).toMatchObject({ onlineStoreType: "sqlite", redis: undefined });
   expect(repoOf("project: a\nregistry: s3://b/r.db", join(folder, "data", "registry.db")).project).toBe("a");
 });
 
@@ -125,6 +177,9 @@ test.each([
   ["project: a\nregistry: r.db", "SOURCE_NOT_FOUND", "r.db is not there; run feast apply"],
   ["project: a\nregistry: s3://b/r.db", "SOURCE_UNSUPPORTED", "s3://b/r.db, which is no local file"],
   ["project: a\nregistry: data", "SOURCE_UNSUPPORTED", "data is a folder"],
+  ["project: a\n registry: r.db", "SOURCE_UNSUPPORTED", "feature_store.yaml is not understood as YAML at line 1"],
+  ["project: a\nentity_key_serialization_version: three", "SOURCE_UNSUPPORTED", "is no whole number; write one"],
+  ["project: a\nonline_store: { type: redis, key_ttl_seconds: 1h }", "SOURCE_UNSUPPORTED", "key_ttl_seconds in"],
   ["project: a\nregistry:\n  registry_type: sql\n  path: x", "SOURCE_UNSUPPORTED", "of type sql"],
 ])("a repo that says %o is refused", (yaml, code, sentence) => {
   expect(() => repoOf(yaml)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(sentence) }));

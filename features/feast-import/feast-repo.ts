@@ -6,7 +6,8 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { HeadgateError, reasonOf } from "../../errors.ts";
-import { parseFeatureStoreYaml, type YamlMap, yamlText } from "./feast-store-yaml.ts";
+import { isObject } from "../json-value.ts";
+import { parseFeatureStoreYaml, type YamlMap, yamlInteger, yamlText } from "./feast-store-yaml.ts";
 import { type RedisConnection, redisConnection } from "./redis-connection.ts";
 
 /** What an import needs of a repo. */
@@ -47,26 +48,28 @@ export function readFeastRepo(
       `${directory} has no feature_store.yaml; name the folder of a Feast repo.`,
     );
   }
-  const yaml = parseFeatureStoreYaml(readRepoFile(file).toString("utf8"), environment);
+  const yaml = parseFeatureStoreYaml(readRepoFile(file).toString("utf8"), environment, file);
   const project = yamlText(yaml, "project");
   if (project === undefined) throw new HeadgateError("SOURCE_UNSUPPORTED", `${file} names no project.`);
-  const onlineStore = yaml.online_store;
-  const type = typeof onlineStore === "object" ? yamlText(onlineStore, "type") : onlineStore;
-  const isRedis = typeof onlineStore === "object" && type === "redis";
+  // A type alone is a store with nothing said of it.
+  const named = yamlText(yaml, "online_store");
+  const onlineStore = isObject(yaml.online_store) ? yaml.online_store : named === undefined ? {} : { type: named };
+  const type = yamlText(onlineStore, "type") ?? "sqlite";
+  const isRedis = type === "redis";
   return {
     project,
     registryFile: existing(registryFile === undefined ? registryFileOf(yaml, directory) : resolve(registryFile)),
-    onlineStoreType: type ?? "sqlite",
+    onlineStoreType: type,
     redis: isRedis ? redisConnection(onlineStore) : undefined,
-    serializationVersion: Number(yamlText(yaml, "entity_key_serialization_version") ?? SERIALIZATION_VERSION),
-    keyTtlSeconds: (isRedis && Number(yamlText(onlineStore, "key_ttl_seconds"))) || 0,
+    serializationVersion: yamlInteger(yaml, "entity_key_serialization_version", SERIALIZATION_VERSION),
+    keyTtlSeconds: isRedis ? yamlInteger(onlineStore, "key_ttl_seconds", 0) : 0,
     skipsDedup: isRedis && isOn(yamlText(onlineStore, "skip_dedup")),
     hasVersions: isOn(yamlText(yaml, "registry", "enable_online_feature_view_versioning")),
   };
 }
 
-/** YAML's words for true, as Python reads them. */
-const isOn = (text: string | undefined) => /^(true|yes|on)$/i.test(text ?? "");
+/** The words for true that Feast takes: YAML's, and those of a text. */
+const isOn = (text: string | undefined) => /^(true|yes|on|y|t|1)$/i.test(text ?? "");
 
 /** A file's bytes. Throws SOURCE_DENIED for one that can't be read. */
 export function readRepoFile(file: string): Buffer {

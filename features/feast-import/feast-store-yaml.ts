@@ -1,86 +1,79 @@
 /**
- * feature_store.yaml, as far as an import needs it: a registry's path, a project, an online store. These files are maps of
- * maps of plain values, so this reads those, with comments, quotes and one-line {maps}, and steps over whatever else
- * YAML has (lists, blocks of text, anchors): a text on several lines is there, as a map without members. A full YAML
- * library would be a dependency for twenty lines of a file.
+ * feature_store.yaml, as far as an import needs it: a registry's path, a project, an online store. Feast puts variables of
+ * the environment into the text and then parses that, so this does too. Every value stays the text that is written: a
+ * project named `y` or `1.10` is no boolean and no number, and whoever needs one reads the text.
  */
 
-import { HeadgateError } from "../../errors.ts";
+import { type Document, isMap, LineCounter, parseDocument, visit } from "yaml";
+import { HeadgateError, reasonOf } from "../../errors.ts";
+import { isObject } from "../json-value.ts";
 
-/** A value of the file: a text as written, or a map. */
-export type YamlValue = string | YamlMap;
-/** A map of the file. */
-export type YamlMap = { readonly [name: string]: YamlValue };
-
-/** A text in quotes: doubled ones are in it, or escaped ones. */
-const QUOTED = `"(?:[^"\\\\]|\\\\.)*"|'(?:[^']|'')*'`;
-const BEGINS_QUOTED = new RegExp(`^(?:${QUOTED})`);
-const MEMBER = new RegExp(`^( *)(${QUOTED}|[\\w.-]+) *:(?: +(.*)|)$`);
-const INLINE_MEMBER = new RegExp(`(${QUOTED}|[\\w.-]+) *: *(${QUOTED}|[^,}]*)`, "g");
+/** A map of the file: texts, maps, lists, and null where nothing is written. */
+export type YamlMap = { readonly [name: string]: unknown };
 
 /**
- * The file's map, with variables of the environment in the places of `$NAME` and `${NAME}`, as Feast reads it. Throws
- * SOURCE_UNSUPPORTED naming the line for a file that is indented by tabs, or has a map in braces on several lines.
+ * The file's map, with variables of the environment in the places of `$NAME` and `${NAME}`, as Feast reads it (PyYAML's
+ * safe_load of os.path.expandvars: a name that is there twice counts as it is last, an unknown variable stays). Throws
+ * SOURCE_UNSUPPORTED for what is no YAML, naming the file, line and column; not the text there, which may be a password.
  */
-export function parseFeatureStoreYaml(written: string, environment: NodeJS.ProcessEnv): YamlMap {
-  const text = written.replace(/\$(?:(\w+)|\{(\w+)\})/g, (whole, a, b) => environment[a ?? b] ?? whole);
-  const root: Record<string, YamlValue> = Object.create(null);
-  const open: { readonly indent: number; readonly map: Record<string, YamlValue> }[] = [{ indent: -1, map: root }];
-  let last: { readonly indent: number; readonly drop: () => void } | undefined;
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    if (/^\s*\t/.test(line)) throw refused(i, "YAML is not indented by tabs");
-    if (isBelow(line, last?.indent)) last?.drop();
-    const [, spaces, name, rest] = MEMBER.exec(line) ?? [];
-    if (spaces === undefined || name === undefined) continue;
-    while (open.at(-1)!.indent >= spaces.length) open.pop();
-    const { map } = open.at(-1)!;
-    const key = scalar(name);
-    const value = withoutComment(rest ?? "");
-    if (value === "" || /^[&|>]/.test(value)) {
-      const members: Record<string, YamlValue> = Object.create(null);
-      map[key] = members;
-      open.push({ indent: spaces.length, map: members });
-      last = undefined;
-    } else {
-      map[key] = value.startsWith("{") ? inlineMap(value, i) : scalar(value);
-      last = { indent: spaces.length, drop: () => (map[key] = Object.create(null)) };
-    }
+export function parseFeatureStoreYaml(written: string, environment: NodeJS.ProcessEnv, file: string): YamlMap {
+  const text = written.replace(
+    /\$(?:(\w+)|\{([^}]*)\})/g,
+    (whole, bare, braced) => environment[bare ?? braced] ?? whole,
+  );
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, {
+    schema: "failsafe",
+    customTags: ["null"],
+    merge: true,
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: "error",
+    lineCounter,
+  });
+  const refused = (at: number | undefined, reason: string) => {
+    const { line, col } = lineCounter.linePos(at ?? 0);
+    const filled = text === written ? "" : " with its variables filled in";
+    const where = at === undefined ? "" : ` at line ${line}, column ${col}`;
+    const sentence = `${file}${filled} is not understood as YAML${where}: ${reason.replace(/[:;] .*/s, "")}.`;
+    return new HeadgateError("SOURCE_UNSUPPORTED", `${sentence} Mend it there, and import again.`);
+  };
+  const [error] = document.errors;
+  if (error !== undefined) throw refused(error.pos[0], error.message);
+  if (!isMap(document.contents)) {
+    throw new HeadgateError("SOURCE_UNSUPPORTED", `${file} is no map of settings, such as "project: shop".`);
   }
-  return root;
+  try {
+    return document.toJS();
+  } catch (thrown) {
+    throw refused(wrongAlias(document), reasonOf(thrown));
+  }
 }
 
-function refused(line: number, sentence: string): HeadgateError {
-  return new HeadgateError("SOURCE_UNSUPPORTED", `feature_store.yaml, line ${line + 1}: ${sentence}.`);
+/** Where the alias is that stands for nothing, else the last one: the library does not say which it could not follow. */
+function wrongAlias(document: Document.Parsed): number | undefined {
+  let at: number | undefined;
+  visit(document, {
+    Alias: (_, alias) => {
+      at = alias.range?.[0];
+      return alias.resolve(document) === undefined ? visit.BREAK : undefined;
+    },
+  });
+  return at;
 }
-
-/** True for more of the text that a line began, half of which must not be taken for the whole. */
-const isBelow = (line: string, indent = Number.POSITIVE_INFINITY) => line.search(/[^ ]/) > indent && !/^ *#/.test(line);
 
 /** The text under some names; undefined where there is none. */
 export function yamlText(map: YamlMap, ...names: readonly string[]): string | undefined {
-  let value: YamlValue | undefined = map;
-  for (const name of names) value = typeof value === "object" ? value[name] : undefined;
+  let value: unknown = map;
+  for (const name of names) value = isObject(value) ? value[name] : undefined;
   return typeof value === "string" ? value : undefined;
 }
 
-function withoutComment(text: string): string {
-  const [quoted] = BEGINS_QUOTED.exec(text) ?? [];
-  if (quoted !== undefined) return quoted;
-  const at = ` ${text}`.search(/\s#/);
-  return (at === -1 ? text : text.slice(0, at)).trim();
-}
-
-function scalar(text: string): string {
-  const trimmed = text.trim();
-  if (/^".*"$/.test(trimmed)) return trimmed.slice(1, -1).replace(/\\(["\\])/g, "$1");
-  return /^'.*'$/.test(trimmed) ? trimmed.slice(1, -1).replaceAll("''", "'") : trimmed;
-}
-
-function inlineMap(text: string, line: number): YamlMap {
-  if (!text.endsWith("}")) throw refused(line, "a map in braces is read where it ends on its line");
-  const map: Record<string, YamlValue> = Object.create(null);
-  for (const [, name, value] of text.matchAll(INLINE_MEMBER)) {
-    map[scalar(name!)] = scalar(value!);
-  }
-  return map;
+/** The whole number under a name; `fallback` where there is none. Throws SOURCE_UNSUPPORTED for another text. */
+export function yamlInteger(map: YamlMap, name: string, fallback: number): number {
+  const text = yamlText(map, name);
+  // YAML 1.1, which Feast reads, allows underscores.
+  const number = text === undefined ? fallback : Number(text.replaceAll("_", ""));
+  if (Number.isSafeInteger(number)) return number;
+  throw new HeadgateError("SOURCE_UNSUPPORTED", `${name} in feature_store.yaml is no whole number; write one.`);
 }

@@ -59,6 +59,6 @@ function connectionString(onlineStore: YamlMap): string {
 function notUnderstood(): HeadgateError {
   return new HeadgateError(
     "SOURCE_UNSUPPORTED",
-    'online_store.connection_string in feature_store.yaml is not understood; write it on one line as "host:port,host:port,name=value", and set the variables that it names.',
+    'online_store.connection_string in feature_store.yaml is not understood; write it as "host:port,host:port,name=value", and set the variables that it names.',
   );
 }

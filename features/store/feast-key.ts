@@ -11,6 +11,7 @@
 
 import { compileEntityKey, parseEntityKey, sortedJoinKeys } from "../entity-key.ts";
 import { canonicalInteger, type FeatureValue, type ScalarKind, type Schema } from "../field.ts";
+import { formatTimestampValueUs } from "../timestamp.ts";
 
 /** The keys of one set of join keys in one Feast project. */
 export interface FeastKeys {
@@ -27,6 +28,7 @@ const INTEGER_BYTES: Partial<Record<ScalarKind, number>> = { int32: 4, int64: 8,
 /** ValueType of the kinds that Feast keys by. */
 const TAGS: Partial<Record<ScalarKind, number>> = { bytes: 1, string: STRING_TAG, int32: 3, int64: 4, timestamp: 8 };
 const DUMMY = "__dummy_id";
+const US_PER_SECOND = 1_000_000n;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** True for a kind of join key that Feast has a form for. */
@@ -62,6 +64,24 @@ export function compileFeastKeys(joinKeys: Schema, project: string): FeastKeys {
       }
     },
   });
+}
+
+/**
+ * Compiles why join key values, in the order of their sorted names and of their types, have no key in Feast's layout: a
+ * sentence, or undefined where they have one. Undefined itself for join keys whose values all have one.
+ */
+export function compileFeastKeyRefusal(
+  joinKeys: Schema,
+): ((values: readonly unknown[]) => string | undefined) | undefined {
+  const names = sortedJoinKeys(joinKeys);
+  const timestamps = names.flatMap((name, i) => (joinKeys[name]!.kind === "timestamp" ? [{ name, i }] : []));
+  if (timestamps.length === 0) return undefined;
+  return (values) => {
+    const found = timestamps.find(({ i }) => BigInt(values[i] as number | bigint) % US_PER_SECOND !== 0n);
+    if (found === undefined) return undefined;
+    const value = formatTimestampValueUs(values[found.i] as number | bigint);
+    return `join key "${found.name}" is ${value}, and in Feast's layout timestamps are whole seconds: cut it to seconds at the source`;
+  };
 }
 
 function prefixOf(names: readonly string[]): string {
@@ -111,7 +131,7 @@ function valueForm(kind: ScalarKind): (value: FeatureValue) => string | undefine
   if (kind === "int64") return (value) => int64(value as number | bigint);
   return (value) => {
     const timestampUs = BigInt(value as number | bigint);
-    return timestampUs % 1_000_000n === 0n ? int64(timestampUs / 1_000_000n) : undefined;
+    return timestampUs % US_PER_SECOND === 0n ? int64(timestampUs / US_PER_SECOND) : undefined;
   };
 }
 
@@ -148,7 +168,7 @@ function parseValue(kind: ScalarKind, bytes: Buffer): FeatureValue | undefined {
   if (kind === "int32") return bytes.readInt32LE();
   const value = bytes.readBigInt64LE();
   if (kind === "int64") return canonicalInteger(value);
-  const timestampUs = value * 1_000_000n;
+  const timestampUs = value * US_PER_SECOND;
   return BigInt.asIntN(64, timestampUs) === timestampUs ? canonicalInteger(timestampUs) : undefined;
 }
 

@@ -26,7 +26,7 @@ import {
   writeRowOrder,
 } from "../row-order.ts";
 import { EARLIEST_EVENT_US } from "../timestamp.ts";
-import type { EncodedView } from "../writer.ts";
+import { type EncodedView, SOURCE_RANK } from "../writer.ts";
 import { featureField, headerField, timestampField } from "./feast-field.ts";
 import { compileFeastRemainders } from "./feast-remainder.ts";
 import { decodeFeastTime, encodeMarkedTime } from "./feast-timestamp.ts";
@@ -150,7 +150,7 @@ function headerEnd(header: Uint8Array, timestampUs: number): number | undefined 
 function feastHeader(timestampUs: number): Uint8Array {
   const order = { eventTimestampUs: timestampUs, createdTimestampUs: EARLIEST_EVENT_US };
   const header = new Uint8Array(ROW_ORDER_MAX_BYTES + 2);
-  const end = writeRowOrder(header, 0, { ...order, generation: 0, sourceRank: 0, position: 0 });
+  const end = writeRowOrder(header, 0, { ...order, generation: 0, sourceRank: SOURCE_RANK.feast, position: 0 });
   return header.subarray(0, end + 2);
 }
 

@@ -7,7 +7,7 @@ import { excerpt, HeadgateError } from "../../errors.ts";
 import type { FeatureOrigin } from "../../features/feature-service.ts";
 import type { Accept } from "../../features/field.ts";
 import type { Registry } from "../../features/registry.ts";
-import { compileFeastTakeKey, compileFeastText, type FeastText } from "./feast-value.ts";
+import { compileFeastTakeKey, compileFeastText, type FeastText } from "./feast-json.ts";
 import { invalid, type OnlineFeaturesRequest } from "./online-features-request.ts";
 
 /** A feature as a request means it. */

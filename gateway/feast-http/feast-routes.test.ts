@@ -124,7 +124,9 @@ test("without a token only this machine may write", async () => {
     expect(refused).toMatchObject({
       status: 403,
       code: "FORBIDDEN",
-      message: expect.stringContaining(`listens on ${host}`),
+      message: expect.stringMatching(
+        `listens on ${host} and has no admin token: set adminToken .HEADGATE_ADMIN_TOKEN.`,
+      ),
     });
   }
 });

@@ -93,6 +93,6 @@ function requireWriter({ adminToken, host }: FeastRoutesOptions, call: RouteCall
   const why = LOOPBACK.test(host) ? `was called as ${excerpt(called!)}` : `listens on ${host}`;
   throw new HeadgateError(
     "FORBIDDEN",
-    `POST /${route} is off, because this gateway ${why} and has no admin token: set HEADGATE_ADMIN_TOKEN, restart, and send it as a bearer token.`,
+    `POST /${route} is off, because this gateway ${why} and has no admin token: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".`,
   );
 }

@@ -24,7 +24,7 @@ import { openMemoryStore } from "../../features/store/memory.ts";
 import type { OnlineStore } from "../../features/store/online-store.ts";
 import { StoredSchemas } from "../../features/stored-schema.ts";
 import { createRowWrite } from "../row-write.ts";
-import { compileFeastText } from "./feast-value.ts";
+import { compileFeastText } from "./feast-json.ts";
 import { createFeastWrite, type FeastWrite } from "./feast-write.ts";
 import { parsePushSources } from "./push-sources.ts";
 

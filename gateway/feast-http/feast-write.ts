@@ -9,11 +9,12 @@ import { excerpt } from "../../errors.ts";
 import { findView } from "../../features/catalog.ts";
 import type { FeatureView } from "../../features/feature-view.ts";
 import { type FieldType, REFUSED, type Schema, typeName } from "../../features/field.ts";
+import { isObject } from "../../features/json-value.ts";
 import { type Registry, viewJoinKeys } from "../../features/registry.ts";
 import { shown } from "../../features/shown.ts";
 import type { WriteRows } from "../row-write.ts";
-import { compileFeastJson, compileFeastKeyJson, type FeastJson } from "./feast-value.ts";
-import { invalid, isRecord, membersOf } from "./online-features-request.ts";
+import { compileFeastJson, compileFeastKeyJson, type FeastJson } from "./feast-json.ts";
+import { invalid, membersOf } from "./online-features-request.ts";
 import type { ViewsOfPushSource } from "./push-sources.ts";
 
 /** What the two routes need. */
@@ -66,7 +67,7 @@ type Columns = ReadonlyMap<string, readonly unknown[]>;
 
 /** A frame's columns, all of one length that is not 0. */
 function columnsOf(frame: unknown): Columns {
-  if (!isRecord(frame)) {
+  if (!isObject(frame)) {
     throw invalid(`"df" must be columns, such as {"driver_id": [1001], "event_timestamp": [..]}, not ${shown(frame)}.`);
   }
   let rowCount: number | undefined;

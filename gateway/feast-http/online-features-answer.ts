@@ -9,7 +9,7 @@ import type { FeatureVector } from "../../features/feature-vector.ts";
 import type { FeatureValue } from "../../features/field.ts";
 import type { ReadPlan } from "../../features/read-plan.ts";
 import type { AskedFeature, KeyColumn } from "./asked-features.ts";
-import { compileEventTimeText, compileFeastText, EPOCH_TEXT, type FeastText } from "./feast-value.ts";
+import { compileEventTimeText, compileFeastText, EPOCH_TEXT, type FeastText } from "./feast-json.ts";
 
 /** Writes an answer: `keyValues[i]` are the values of key column i, `vectors` one per row, undefined where nothing was read. */
 export type AnswerOnlineFeatures = (

@@ -14,7 +14,7 @@ import { type Registry, viewJoinKeys } from "../../features/registry.ts";
 import type { OnlineStore } from "../../features/store/online-store.ts";
 import type { StoredSchemas } from "../../features/stored-schema.ts";
 import { type AskedFeature, askedFeatures, type KeyColumn, keyColumnsOf } from "./asked-features.ts";
-import { compileFeastTake } from "./feast-value.ts";
+import { compileFeastTake } from "./feast-json.ts";
 import { type AnswerOnlineFeatures, compileOnlineFeaturesAnswer } from "./online-features-answer.ts";
 import { invalid, type OnlineFeaturesRequest } from "./online-features-request.ts";
 

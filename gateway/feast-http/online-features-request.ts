@@ -4,6 +4,7 @@
  */
 
 import { excerpt, HeadgateError } from "../../errors.ts";
+import { isObject } from "../../features/json-value.ts";
 import { shown } from "../../features/shown.ts";
 
 /** A request whose shape is right. */
@@ -47,13 +48,13 @@ const NONE: readonly string[] = Object.freeze([]);
 
 /** A body's members. Throws REQUEST_INVALID for a body that is no object. */
 export function membersOf(body: unknown): Readonly<Record<string, unknown>> {
-  if (isRecord(body)) return body;
+  if (isObject(body)) return body;
   throw invalid(`The request body must be an object, not ${shown(body)}.`);
 }
 
 /** Columns' one length; undefined for none. Throws REQUEST_INVALID, also for columns without a row. */
 function rowCountOf(entities: unknown, maxEntities: number): number | undefined {
-  if (!isRecord(entities)) {
+  if (!isObject(entities)) {
     const given = entities === undefined ? "is missing" : `is ${shown(entities)}`;
     throw invalid(`"entities" ${given}; send columns, such as {"driver_id": [1001, 1002]}.`);
   }
@@ -88,11 +89,6 @@ export function isListOfTexts(value: unknown): value is readonly string[] {
   if (!Array.isArray(value)) return false;
   for (const one of value) if (typeof one !== "string") return false;
   return true;
-}
-
-/** True for a JSON object. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The refusal of a request's shape. */

@@ -31,6 +31,24 @@ test.each<[string, number, RegExp, () => [body: Uint8Array | string, headers?: R
   [
     ["no JSON", 400, /not JSON/, () => ["{"]],
     ["nothing", 400, /not JSON/, () => [""]],
+    [
+      "binary tensors without the header",
+      400,
+      /came without an Inference-Header-Content-Length header.*: send the header with the number of bytes/,
+      () => [binaryRequest().body],
+    ],
+    [
+      "binary tensors that are UTF-8, without the header",
+      400,
+      /without an Inference-Header-Content-Length header/,
+      () => [textsRequest(2)[0]],
+    ],
+    [
+      "a header that counts too few",
+      400,
+      /^The first 20 bytes \(Inference-Header-Content-Length\) must be the request's JSON, .* not JSON/,
+      () => [binaryRequest().body, { "inference-header-content-length": "20" }],
+    ],
     ["a list", 422, /must be a JSON object/, () => ["[]"]],
     ["no inputs", 422, /"inputs" must be a list/, () => ["{}"]],
     ["an empty list of inputs", 422, /"inputs" is empty/, () => ['{"inputs":[]}']],

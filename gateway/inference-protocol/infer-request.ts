@@ -4,7 +4,8 @@
  * and against the body before anything is read by them.
  */
 
-import { excerpt } from "../../errors.ts";
+import { excerpt, HeadgateError } from "../../errors.ts";
+import { isObject } from "../../features/json-value.ts";
 import type { TensorElements } from "../../models/tensor-row.ts";
 import { parseBody } from "../predict-request.ts";
 import { jsonTextOf } from "../request-body.ts";
@@ -77,7 +78,7 @@ export function createInferParser(): ParseInfer {
     const json = bytes.subarray(0, end);
     let request = last !== undefined && json.equals(lastJson) ? last : undefined;
     if (request === undefined) {
-      request = parseRequest(jsonTextOf(json, bytes.length));
+      request = parseRequest(jsonOf(json, bytes.length, jsonBytes));
       if (end <= REMEMBERED_BYTES) {
         // A copy: the body's memory is used again.
         lastJson = Buffer.from(json);
@@ -92,8 +93,27 @@ export function createInferParser(): ParseInfer {
   };
 }
 
-function parseRequest(text: string): InferRequest {
-  const json = objectOf(parseBody(text), "The request");
+function jsonOf(json: Buffer, bodyBytes: number, jsonBytes: string | undefined): unknown {
+  try {
+    return parseBody(jsonTextOf(json, bodyBytes));
+  } catch (thrown) {
+    const why = whereJsonEnds(json, jsonBytes);
+    if (why === undefined || !(thrown instanceof HeadgateError)) throw thrown;
+    throw new HeadgateError("BODY_NOT_JSON", `${why} ${thrown.message}`);
+  }
+}
+
+/** What a client forgot, or counted wrongly, whose tensors were taken for JSON; undefined where it sends none after it. */
+function whereJsonEnds(json: Buffer, jsonBytes: string | undefined): string | undefined {
+  if (jsonBytes !== undefined) {
+    return `The first ${jsonBytes} bytes (Inference-Header-Content-Length) must be the request's JSON, all of it and nothing else.`;
+  }
+  if (!json.includes("binary_data_size")) return undefined;
+  return "The body names binary_data_size but came without an Inference-Header-Content-Length header, and so all of it was read as JSON: send the header with the number of bytes that the JSON takes; the binary tensors follow it.";
+}
+
+function parseRequest(parsed: unknown): InferRequest {
+  const json = objectOf(parsed, "The request");
   const parameters = parametersOf(json, "The request");
   refuseSequence(parameters);
   const isBinary = flagOf(parameters, "binary_data_output", "The request") ?? false;
@@ -226,6 +246,6 @@ function listOf(value: unknown, member: string): readonly unknown[] {
 }
 
 function objectOf(value: unknown, what: string): JsonObject {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  if (isObject(value)) return value;
   throw refused(`${what} must be a JSON object.`);
 }

@@ -5,12 +5,12 @@
  */
 
 import { excerpt, HeadgateError, reasonOf } from "../../errors.ts";
-import { type JsonValue, writeJson } from "../../features/json-value.ts";
+import { isObject, type JsonValue } from "../../features/json-value.ts";
 import { askedVersion, findModel, stableVersion } from "../../models/alias.ts";
 import { requireAdmin } from "../authorization.ts";
 import { deadlineOf } from "../deadline.ts";
 import type { AnswerCall, RouteCall } from "../direct-route.ts";
-import type { HttpAnswer } from "../http-answer.ts";
+import { type HttpAnswer, jsonAnswer } from "../http-answer.ts";
 import { type PredictOptions, requestIdOf } from "../predict.ts";
 import { parseBody } from "../predict-request.ts";
 import { jsonTextOf } from "../request-body.ts";
@@ -55,38 +55,42 @@ type Handler = (asked: ProtocolCall, target: Target) => Answer | Promise<Answer>
 
 /** By method and what is left of the path when the model and the version are out of it. */
 const ROUTES: Readonly<Record<string, Handler>> = {
-  "GET v2": ({ options: { version } }) => json({ name: "headgate", version, extensions: EXTENSIONS }),
-  "GET v2/health/live": () => json({ live: true }),
+  "GET v2": ({ options: { version } }) => jsonAnswer({ name: "headgate", version, extensions: EXTENSIONS }),
+  "GET v2/health/live": () => jsonAnswer({ live: true }),
   "GET v2/health/ready": async ({ options }) => {
     const ready = await options.isReady();
-    return ready ? json({ ready }) : json({ ready, error: "GET /readyz says why it is not ready." }, 503);
+    return ready ? jsonAnswer({ ready }) : jsonAnswer({ ready, error: "GET /readyz says why it is not ready." }, 503);
   },
 
-  "GET v2/models": ({ options }) => json({ models: options.models.list().map(({ name }) => name) }),
-  "GET v2/models/stats": (asked) => json({ model_stats: allPlans(asked).flatMap((plan) => statisticsOf(asked, plan)) }),
+  "GET v2/models": ({ options }) => jsonAnswer({ models: options.models.list().map(({ name }) => name) }),
+  "GET v2/models/stats": (asked) =>
+    jsonAnswer({ model_stats: allPlans(asked).flatMap((plan) => statisticsOf(asked, plan)) }),
   "GET v2/models/M": (asked, target) =>
-    json(modelMetadata(findModel(asked.options.models, target.model), planFor(asked, target))),
+    jsonAnswer(modelMetadata(findModel(asked.options.models, target.model), planFor(asked, target))),
   "GET v2/models/M/ready": (asked, target) => {
     const { state } = planFor(asked, target).joined.model;
     return state === "READY"
-      ? json({ name: target.model, ready: true })
-      : json({ name: target.model, ready: false, error: `It is ${state}.` }, 503);
+      ? jsonAnswer({ name: target.model, ready: true })
+      : jsonAnswer({ name: target.model, ready: false, error: `It is ${state}.` }, 503);
   },
   "GET v2/models/M/config": (asked, target) =>
-    json(modelConfig(findModel(asked.options.models, target.model), planFor(asked, target), asked.options.maxEntities)),
+    jsonAnswer(
+      modelConfig(findModel(asked.options.models, target.model), planFor(asked, target), asked.options.maxEntities),
+    ),
   "GET v2/models/M/stats": (asked, target) => {
     const plans = target.version === undefined ? plansOf(asked, target.model) : [planFor(asked, target)];
-    return json({ model_stats: plans.flatMap((plan) => statisticsOf(asked, plan)) });
+    return jsonAnswer({ model_stats: plans.flatMap((plan) => statisticsOf(asked, plan)) });
   },
   "POST v2/models/M/infer": async ({ call, options, requestId }, { model, version }) => {
     const answer = await infer(call, model, version, requestId, options);
     return encoded(answer, call.header("accept-encoding"));
   },
 
-  "POST v2/repository/index": async (asked) => json(repositoryIndex(asked.options.models, await jsonBodyOf(asked))),
+  "POST v2/repository/index": async (asked) =>
+    jsonAnswer(repositoryIndex(asked.options.models, await jsonBodyOf(asked))),
   "POST v2/repository/models/M/load": async (asked, { model }) => {
     requireAdminOf(asked, "Loading a model");
-    return json(await loadModelNow(asked.options.models, model, await jsonBodyOf(asked)));
+    return jsonAnswer(await loadModelNow(asked.options.models, model, await jsonBodyOf(asked)));
   },
   "POST v2/repository/models/M/unload": (asked, { model }) => {
     requireAdminOf(asked, "Unloading a model");
@@ -195,10 +199,6 @@ async function jsonBodyOf({ call, options }: ProtocolCall): Promise<Readonly<Rec
   const text = jsonTextOf(Buffer.from(body.buffer, body.byteOffset, body.byteLength), options.maxBodyBytes);
   if (text.trim() === "") return {};
   const parsed = parseBody(text);
-  if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+  if (isObject(parsed)) return parsed;
   throw refused("The request must be a JSON object, or nothing.");
-}
-
-function json(body: JsonValue, status = 200): HttpAnswer {
-  return { status, headers: ["content-type", "application/json"], body: writeJson(body) };
 }

@@ -83,6 +83,13 @@ describe.skipIf(python === undefined)(`Feast's client (${PYTHON_MISSING} where t
     expect(told.full_names).toEqual({ driver_id: [1001], driver_hourly_stats__conv_rate: [0.5] });
   });
 
+  test("a gateway without a model prints a request for features, which works as pasted", async () => {
+    const token = { HEADGATE_ADMIN_TOKEN: TOKEN };
+    const gateway = await serve(folder, token);
+    const pasted = await run(["bash", "-c", gateway.curl!], folder, token);
+    expect(pasted.stdout, gateway.curl).toContain('"statuses":["PRESENT"]');
+  });
+
   test("Python holds each value as what it is, whole floats too", () => {
     expect(told.types).toEqual({ driver_id: "int", conv_rate: "float", acc_rate: "float", avg_daily_trips: "int" });
   });

@@ -6,6 +6,7 @@
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parseExact, small, writeExact } from "../harness/exact-json.ts";
 import { type FeastJson, type FeastRepository, feastProject, feastRepository } from "../harness/feast-project.ts";
 import { headgate, run, type ServedProject, serve } from "../harness/project.ts";
 import { PYTHON_MISSING, pythonEnv } from "../harness/python-env.ts";
@@ -153,6 +154,20 @@ describe.skipIf(absent !== "")(`Feast and Headgate on one Redis${absent}`, { tim
     expect((await get("everything", "customer_id=4")).served.status).toBe("NOT_FOUND");
   });
 
+  test("of Feast's rows it is not made up when they were written", async () => {
+    await feast.write([{ view: "everything", entity: id(5), values: asFeast, at: "2026-01-02T03:04:05.678901Z" }]);
+    const unknown = { created_timestamp: null, written_at: null, origin: { writer: "feast" } };
+    // To the microsecond, as Feast keeps it.
+    const event_timestamp = "2026-01-02T03:04:05.678901Z";
+    expect((await get("everything", "customer_id=5")).tiers).toContainEqual(
+      expect.objectContaining({ tier: "redis", event_timestamp, ...unknown }),
+    );
+    const shown = await run(headgate("features", "get", "everything", "customer_id=5"), project, environment);
+    expect(shown.stdout).toMatch(/^ {2}created_timestamp +unknown$/m);
+    expect(shown.stdout).toMatch(/^ {2}written_at +unknown$/m);
+    expect(shown.stdout).not.toContain("1900");
+  });
+
   test("predictions are made of Feast's rows, from memory that follows Feast's writes", async () => {
     const { examples } = JSON.parse(readFileSync(`${project}/models/churn/model.json`, "utf8")) as Manifest;
     const write = ({ orders_30d, ...floats }: Readonly<Record<string, number>>, at: string) => {
@@ -193,6 +208,21 @@ describe.skipIf(absent !== "")(`Feast and Headgate on one Redis${absent}`, { tim
     expect(values.s_count).toEqual(LINES.slice(0, 3).map(({ count }) => ({ int64Val: String(count) })));
     const parity = await run(headgate("parity"), project, environment);
     expect(parity.exitCode, parity.stdout + parity.stderr).toBe(0);
+  });
+
+  test("what Feast writes over a loaded row parity names, and a repair puts right", async () => {
+    const { customerId, eventMs } = LINES[7]!;
+    const values = { s_count: { int64Val: "1" }, s_ratio: { doubleVal: 1 } };
+    const at = new Date(eventMs).toISOString();
+    await feast.write([{ view: "scores", entity: id(customerId), values, at, blindly: true }]);
+    const parity = (...words: string[]) => run(headgate("parity", ...words), project, environment);
+    const found = await parity("--json");
+    expect(found.exitCode, found.stderr).toBe(1);
+    const causes = [{ cause: "written_by_feast", entities: 1 }];
+    expect(JSON.parse(found.stdout)).toMatchObject({ views: [{ view: "scores", causes }] });
+    await parity("--repair", "--yes");
+    const mended = await parity();
+    expect(mended.exitCode, mended.stdout + mended.stderr).toBe(0);
   });
 
   test("what Headgate writes Feast's SDK reads, of every type; nulls and deletes are None", async () => {
@@ -266,19 +296,3 @@ describe.skipIf(absent !== "")(`Feast and Headgate on one Redis${absent}`, { tim
     expect(await ours(6, ago(4.5))).toEqual(["stale"]);
   });
 });
-
-/** Integers past 2^53 as bigints. */
-function parseExact(text: string): unknown {
-  return JSON.parse(text.replace(/(?<=[[,:])-?\d{16,}(?=[\],}])/g, '"big:$&"'), (_, value) =>
-    typeof value === "string" && value.startsWith("big:") ? BigInt(value.slice(4)) : value,
-  );
-}
-
-function writeExact(value: unknown): string {
-  const text = JSON.stringify(value, (_, one) => (typeof one === "bigint" ? `big:${one}` : one));
-  return text.replace(/"big:(-?\d+)"/g, "$1");
-}
-
-function small(value: bigint): number | bigint {
-  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
-}

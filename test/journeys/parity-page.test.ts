@@ -43,9 +43,16 @@ const MARKS = {
 const SCREENSHOTS = process.env.HEADGATE_TEST_SCREENSHOTS;
 
 const long = "a_view_of_a_very_long_name_that_nobody_would_write_but_somebody_will_one_day_and_then_it_has_to_fit_too";
+const ONE_AGE = { edges: [86_400, 86_400.03], counts: [12] };
 const RUNS: Readonly<Record<string, readonly [ParityReport, readonly SuiteValidation[]]>> = {
   mixed: [
-    parityReport([passingView("merchant_features"), failingView(), errorView(), emptyView(), passingView(long, 12)]),
+    parityReport([
+      passingView("merchant_features"),
+      failingView(),
+      errorView(),
+      emptyView(),
+      { ...passingView(long, 12), freshness_seconds: ONE_AGE },
+    ]),
     VALIDATIONS,
   ],
   pass: [parityReport([passingView("merchant_features")]), VALIDATIONS.slice(1)],

@@ -15,7 +15,7 @@ import {
   timestamp,
 } from "../../features/field.ts";
 import { parseJson } from "../../features/json-text.ts";
-import { compileEventTimeText, compileFeastTake, compileFeastTakeKey, compileFeastText } from "./feast-value.ts";
+import { compileEventTimeText, compileFeastTake, compileFeastTakeKey, compileFeastText } from "./feast-json.ts";
 
 const int64s = fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n }).map(canonicalInteger);
 /** Whole seconds, in the µs that memory has. */
