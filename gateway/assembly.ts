@@ -157,7 +157,7 @@ export function assemble(parts: AssemblyParts): Assembly {
   const direct = { "/predict": predict, "/get-online-features": onlineFeatures, "/v2/models/*": inference };
   const hono = getRequestListener(app.fetch, { hostname: settings.host });
   return Object.freeze({
-    listener: answerAtOnce(direct, maxBodyBytes, receiveWithin(BODY_TIMEOUT_MS, hono)),
+    listener: answerAtOnce(direct, maxBodyBytes, clock, receiveWithin(BODY_TIMEOUT_MS, hono)),
     comparedHere: (name: string) => {
       const served = models.get(name);
       return served && compareHere(served, { join, canaries });

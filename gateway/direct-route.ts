@@ -52,18 +52,28 @@ export function answerByFetch(answer: AnswerCall, maxBodyBytes: number): (c: Con
     );
 }
 
+/** What is held until the event loop has read its sockets is held no longer than this, ms. */
+const HOLD_MAX_MS = 1;
+
 /**
  * The listener of a server: posts to `routes` that are all here are answered at once, everything else goes to `others`.
- * What is answered while the event loop still reads its sockets leaves when it has read them: an answer that leaves alone
- * wakes its client by itself, and that costs a quarter of a read of features.
+ * Answers that come while the event loop still reads its sockets leave together when it has, or when the first request
+ * of them is HOLD_MAX_MS old by `clock` (monotonic ms): one that leaves alone wakes its client by itself, and that costs a
+ * quarter of a read of features.
  */
-export function answerAtOnce(routes: DirectRoutes, maxBodyBytes: number, others: RequestListener): RequestListener {
+export function answerAtOnce(
+  routes: DirectRoutes,
+  maxBodyBytes: number,
+  clock: () => number,
+  others: RequestListener,
+): RequestListener {
   const routeOf = compileLookup(routes);
-  /** Undefined from the end of a turn's reading to its next request. */
-  let leaving: { readonly response: ServerResponse; readonly answered: RouteAnswer }[] | undefined;
-  function sendLeaving(): void {
-    const all = leaving!;
-    leaving = undefined;
+  /** Undefined when sockets are read no more; begins with a turn's first request. */
+  let held: { readonly response: ServerResponse; readonly answered: RouteAnswer }[] | undefined;
+  let heldUntilMs = 0;
+  function sendHeld(): void {
+    const all = held ?? [];
+    held = undefined;
     for (const { response, answered } of all) sendAnswer(response, answered);
   }
   function arrived(request: IncomingMessage, response: ServerResponse, answer: AnswerCall): void {
@@ -71,13 +81,18 @@ export function answerAtOnce(routes: DirectRoutes, maxBodyBytes: number, others:
       others(request, response);
       return;
     }
-    if (leaving === undefined) {
-      leaving = [];
-      setImmediate(sendLeaving);
+    if (held === undefined) {
+      held = [];
+      heldUntilMs = clock() + HOLD_MAX_MS;
+      setImmediate(sendHeld);
     }
     void answer(new ArrivedCall(request, maxBodyBytes)).then((answered) => {
-      if (leaving === undefined) sendAnswer(response, answered);
-      else leaving.push({ response, answered });
+      if (held === undefined) {
+        sendAnswer(response, answered);
+        return;
+      }
+      held.push({ response, answered });
+      if (clock() >= heldUntilMs) sendHeld();
     });
   }
   return (request, response) => {

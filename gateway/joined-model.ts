@@ -39,15 +39,19 @@ export function createModelJoin(
   fenced?: FencedRows,
 ): (model: LoadedModel) => JoinedModel {
   const joined = new WeakMap<LoadedModel, JoinedModel>();
-  /** The last of each service: a new version that reads alike finds the vectors that the one before it had kept. */
-  const readers = new Map<string, { readonly maxAgeMs: number | undefined; readonly reader: FeatureReader }>();
+  /**
+   * By service and max_age, of which there are a handful: a new version that reads as one before it finds the vectors
+   * that were kept for it, where two plans would put out each other's.
+   */
+  const readers = new Map<string, FeatureReader>();
   function readerOf({ maxAgeMs, service }: LoadedModel["manifest"]): FeatureReader {
-    const last = readers.get(service);
-    if (last !== undefined && last.maxAgeMs === maxAgeMs) return last.reader;
-    // Loading the model found its service in this same registry.
-    const plan = compileReadPlan(registry.services.get(service)!, maxAgeMs);
-    const reader = createFeatureReader(store, schemas, plan, fenced);
-    readers.set(service, { maxAgeMs, reader });
+    const key = `${service} ${maxAgeMs}`;
+    let reader = readers.get(key);
+    if (reader === undefined) {
+      // Loading the model found its service in this same registry.
+      reader = createFeatureReader(store, schemas, compileReadPlan(registry.services.get(service)!, maxAgeMs), fenced);
+      readers.set(key, reader);
+    }
     return reader;
   }
   return (model) => {
