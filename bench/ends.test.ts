@@ -17,3 +17,26 @@ it("ends what was kept, the last one first, also where the work or a start fails
   await expect(failing).rejects.toThrow("no start");
   expect(ended).toEqual(["first"]);
 });
+
+it("ends the others where an end fails, and tells that only where the work did not fail", async () => {
+  const ended: string[] = [];
+  const work = (result: () => string) =>
+    endingAll(async (keep) => {
+      await keep({ stop: () => void ended.push("redis") });
+      await keep({ stop: () => Promise.reject(new Error("the second end")) });
+      await keep({ remove: () => void ended.push("folder") });
+      await keep({
+        remove: () => {
+          throw new Error("the first end");
+        },
+      });
+      return result();
+    });
+  await expect(work(() => "done")).rejects.toThrow("the first end");
+  expect(ended.splice(0)).toEqual(["folder", "redis"]);
+  const failing = () => {
+    throw new Error("the work");
+  };
+  await expect(work(failing)).rejects.toThrow("the work");
+  expect(ended).toEqual(["folder", "redis"]);
+});

@@ -1,12 +1,13 @@
 /**
  * The request that `headgate serve` prints to be tried: for an entity that is really stored, a prediction where a model
  * can be asked with one entity's key, else features alone. It is looked for within bounds, since a Redis that Feast fills
- * may hold any number of keys, none of them ours.
+ * may hold any number of keys, none of them ours, and serve is silent meanwhile.
  */
 
+import { type Config, SETTINGS } from "../config.ts";
 import { parseEntityKey } from "../features/entity-key.ts";
 import type { FeatureView } from "../features/feature-view.ts";
-import type { Schema } from "../features/field.ts";
+import type { FieldType } from "../features/field.ts";
 import { type JsonValue, toJson, writeJson } from "../features/json-value.ts";
 import { viewsOf } from "../features/read-plan.ts";
 import { viewJoinKeys } from "../features/registry.ts";
@@ -22,9 +23,22 @@ export interface ExampleRequest {
 }
 
 /** What an example is made of. */
-type Served = Pick<Gateway, "registry" | "store"> & { readonly models: Pick<Gateway["models"], "list"> };
+interface Served extends Pick<Gateway, "registry" | "store"> {
+  readonly models: { list(): readonly ServedModel[] };
+}
 
-/** Views that are looked through for a row, where no model has an example. */
+interface ServedModel {
+  readonly name: string;
+  readonly stable: { readonly manifest: { readonly service: string } } | undefined;
+}
+
+/** Join keys of an entity, as JSON has them. */
+type EntityJson = Readonly<Record<string, JsonValue>>;
+
+/** Some entity that a view has a row of; undefined where none is met within the bounds. */
+type StoredEntity = (view: FeatureView) => Promise<EntityJson | undefined>;
+
+/** Views that are looked through for a row, those of models and others together, each once. */
 const VIEWS_MAX = 10;
 /** Pages that are looked through of a view: on a Redis a page holds whatever entities it meets, of other views too. */
 const PAGES_MAX = 100;
@@ -34,50 +48,68 @@ const FEATURES_MAX = 3;
 
 /** Makes one; undefined where no row is met within the bounds. Rejects with what the store throws. */
 export async function exampleRequest(served: Served): Promise<ExampleRequest | undefined> {
-  return (await predictionExample(served)) ?? (await featuresExample(served));
+  const storedEntity = entityLookup(served.store);
+  return (await predictionExample(served, storedEntity)) ?? (await featuresExample(served, storedEntity));
 }
 
-async function predictionExample({ models, registry, store }: Served): Promise<ExampleRequest | undefined> {
+function entityLookup(store: OnlineStore): StoredEntity {
+  const found = new Map<string, EntityJson | undefined>();
+  return async (view) => {
+    if (!found.has(view.name) && found.size < VIEWS_MAX) found.set(view.name, await anyEntity(store, view));
+    return found.get(view.name);
+  };
+}
+
+async function predictionExample(
+  { models, registry }: Served,
+  storedEntity: StoredEntity,
+): Promise<ExampleRequest | undefined> {
   for (const { name, stable } of models.list()) {
     const service = stable === undefined ? undefined : registry.services.get(stable.manifest.service);
     if (service === undefined || service.features.some(({ from }) => from.kind !== "featureView")) continue;
     const [view, ...others] = viewsOf(service);
     const joinKeys = viewJoinKeys(view!);
     if (others.some((other) => Object.keys(viewJoinKeys(other)).some((key) => !Object.hasOwn(joinKeys, key)))) continue;
-    const entities = await anyEntity(store, view!, joinKeys);
+    const entities = await storedEntity(view!);
     if (entities !== undefined) return { route: "/predict", body: writeJson({ model: name, entities }) };
   }
   return undefined;
 }
 
-async function featuresExample({ registry, store }: Served): Promise<ExampleRequest | undefined> {
-  for (const view of [...registry.views.values()].slice(0, VIEWS_MAX)) {
-    const entity = await anyEntity(store, view, viewJoinKeys(view));
+async function featuresExample({ registry }: Served, storedEntity: StoredEntity): Promise<ExampleRequest | undefined> {
+  for (const view of registry.views.values()) {
+    const entity = await storedEntity(view);
     if (entity !== undefined) return featuresRequest(view, entity);
   }
   return undefined;
 }
 
-/** A request for features whose keys, all 1, are to be replaced by those of an entity; undefined where no view has one. */
+/** Kinds that are texts in JSON. */
+const TEXT_KINDS: ReadonlySet<FieldType["kind"]> = new Set(["string", "timestamp", "bytes"]);
+
+/**
+ * A request for features whose keys, all 1, in quotes where they are texts, are to be replaced by those of an entity;
+ * undefined where no view has one.
+ */
 export function requestToFillIn({ registry }: Pick<Served, "registry">): ExampleRequest | undefined {
   const view = [...registry.views.values()].find(({ entities }) => entities.length > 0);
   if (view === undefined) return undefined;
-  return featuresRequest(view, Object.fromEntries(Object.keys(viewJoinKeys(view)).map((name) => [name, 1])));
+  const joinKeys = Object.entries(viewJoinKeys(view));
+  return featuresRequest(
+    view,
+    Object.fromEntries(joinKeys.map(([name, { kind }]) => [name, TEXT_KINDS.has(kind) ? "1" : 1])),
+  );
 }
 
-function featuresRequest(view: FeatureView, entity: Readonly<Record<string, JsonValue>>): ExampleRequest {
+function featuresRequest(view: FeatureView, entity: EntityJson): ExampleRequest {
   const features = Object.keys(view.schema).slice(0, FEATURES_MAX);
   const entities = Object.fromEntries(Object.entries(entity).map(([key, value]) => [key, [value]]));
   const body = writeJson({ features: features.map((feature) => `${view.name}:${feature}`), entities });
   return { route: "/get-online-features", body };
 }
 
-/** The join keys of some stored entity, as JSON has them. */
-async function anyEntity(
-  store: OnlineStore,
-  view: FeatureView,
-  joinKeys: Schema,
-): Promise<Readonly<Record<string, JsonValue>> | undefined> {
+async function anyEntity(store: OnlineStore, view: FeatureView): Promise<EntityJson | undefined> {
+  const joinKeys = viewJoinKeys(view);
   const key = await anyKey(store, view.name);
   const entity = key === undefined ? undefined : parseEntityKey(key, joinKeys);
   if (entity === undefined) return undefined;
@@ -93,4 +125,21 @@ async function anyKey(store: OnlineStore, view: string): Promise<string | undefi
     cursor = page.cursor;
   }
   return undefined;
+}
+
+/**
+ * The request as a shell takes it. An admin token that it needs is never in it: the shell takes it from the environment,
+ * and where it is not there but in headgate.config.ts, a line before says to put it there.
+ */
+export function curlOf(
+  url: string,
+  { adminToken, feastReads }: Pick<Config, "adminToken" | "feastReads">,
+  environment: NodeJS.ProcessEnv,
+  { route, body }: ExampleRequest,
+): string {
+  const variable = SETTINGS.adminToken.environment;
+  const isGuarded = route !== "/predict" && adminToken !== "" && feastReads !== "open";
+  const token = isGuarded ? ` -H "authorization: Bearer $${variable}"` : "";
+  const put = isGuarded && !environment[variable] ? `export ${variable}='<adminToken of headgate.config.ts>'\n  ` : "";
+  return `${put}curl -s ${url}${route} -H 'content-type: application/json'${token} -d '${body.replaceAll("'", "'\\''")}'`;
 }

@@ -9,7 +9,7 @@ import type { WorkersLink } from "../gateway/workers-link.ts";
 import { forkWorker, linkOfThisProcess } from "../gateway/workers-process.ts";
 import { superviseWorkers, type WorkerLog } from "../gateway/workers-supervisor.ts";
 import { type CommandContext, EXIT } from "./command.ts";
-import { type ExampleRequest, exampleRequest, requestToFillIn } from "./example-request.ts";
+import { curlOf, type ExampleRequest, exampleRequest, requestToFillIn } from "./example-request.ts";
 
 /** How long a worker may take until it listens, ms: as long as opening a store and the largest models may take. */
 const START_WITHIN_MS = 600_000;
@@ -47,7 +47,7 @@ async function serveHere(context: CommandContext, config: Config, link: WorkersL
   });
   const text = context.json
     ? `${JSON.stringify({ url: gateway.url, route: example?.route ?? null, example: example?.body ?? null })}\n`
-    : welcome(gateway, config, example);
+    : welcome(gateway, config.project, example, (request) => curlOf(gateway.url, config, context.environment, request));
   if (link === undefined) context.stdout.write(text);
   else link.listening(text);
   await (stopped ?? signalled());
@@ -117,29 +117,27 @@ function freePort(host: string): Promise<number> {
   });
 }
 
-function welcome(gateway: Gateway, config: Config, example: ExampleRequest | undefined): string {
+function welcome(
+  gateway: Gateway,
+  project: string,
+  example: ExampleRequest | undefined,
+  curl: (request: ExampleRequest) => string,
+): string {
   const models = gateway.models.list().map((model) => {
     return model.stable === undefined
       ? `  ${model.name}: UNAVAILABLE: ${model.reason}`
       : `  ${model.name}: version ${model.stable.version} is READY`;
   });
   const told = models.length === 0 ? "  no model: features alone" : models.join("\n");
-  const request =
-    example === undefined ? withoutRow(gateway, config) : `Try:\n\n  ${curlOf(gateway.url, config, example)}\n`;
-  return `Headgate serves ${config.project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${told}\n\n${request}\n`;
+  const request = example === undefined ? withoutRow(gateway, curl) : `Try:\n\n  ${curl(example)}\n`;
+  return `Headgate serves ${project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${told}\n\n${request}\n`;
 }
 
 /** What to do next; the store may hold a row all the same, which was not met soon, or which comes later. */
-function withoutRow(gateway: Gateway, config: Config): string {
+function withoutRow(gateway: Gateway, curl: (request: ExampleRequest) => string): string {
   const load =
     "No row was found to make an example of. headgate materialize-incremental now loads what the views' files hold.";
   const request = requestToFillIn(gateway);
   if (request === undefined) return load;
-  return `${load}\nRows that are written otherwise are served as they come; with an entity's key in the place of 1:\n\n  ${curlOf(gateway.url, config, request)}\n`;
-}
-
-function curlOf(url: string, { adminToken, feastReads }: Config, { route, body }: ExampleRequest): string {
-  const isGuarded = route !== "/predict" && adminToken !== "" && feastReads !== "open";
-  const token = isGuarded ? ` -H "authorization: Bearer $${SETTINGS.adminToken.environment}"` : "";
-  return `curl -s ${url}${route} -H 'content-type: application/json'${token} -d '${body.replaceAll("'", "'\\''")}'`;
+  return `${load}\nRows that are written otherwise are served as they come; with an entity's key in the place of 1:\n\n  ${curl(request)}\n`;
 }

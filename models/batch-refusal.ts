@@ -1,6 +1,18 @@
-/** Why a batcher takes a request not at all, or gives it back: each says what a client is to do. */
+/** When and why a batcher takes a request not at all, or gives it back: each reason says what a client is to do. */
 
 import { HeadgateError } from "../errors.ts";
+
+/**
+ * Of the time that a request has left, what its run may be expected to end in: runs vary, and a request that is taken and
+ * then comes too late has waited for nothing. Nearer to 1 fewer are refused in a burst and more are dropped.
+ */
+export const BUDGET_SHARE = 0.8;
+
+/**
+ * Of the time that a request had left, by when the run that it could go with must be expected to end, else it is dropped:
+ * half of the runs take longer than expected, and the answer has a way to go.
+ */
+export const RUN_SHARE = 0.9;
 
 /** More rows wait than may. */
 export function queueFull(queuedRows: number, rowCount: number, maxQueueRows: number): HeadgateError {

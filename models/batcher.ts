@@ -9,7 +9,7 @@
  * A run that fails is repeated request by request, so that a request with a bad row fails alone.
  */
 
-import { cameTooLate, queueFull, tooLate, unloading } from "./batch-refusal.ts";
+import { BUDGET_SHARE, cameTooLate, queueFull, RUN_SHARE, tooLate, unloading } from "./batch-refusal.ts";
 import { RunSchedule, type ScheduledRun } from "./run-schedule.ts";
 import type { RunTime } from "./run-time.ts";
 import type { RunModel } from "./session.ts";
@@ -21,12 +21,6 @@ export const MAX_BATCH_ROWS = 1_024;
 
 /** Rows that may wait. Beyond, requests are refused as OVERLOADED at once rather than answered too late. */
 const MAX_QUEUE_ROWS = 16_384;
-
-/**
- * Of the time that a request has left, what its run may be expected to end in: runs vary, and a request that is taken and
- * then comes too late has waited for nothing. Nearer to 1 fewer are refused in a burst and more are dropped.
- */
-export const BUDGET_SHARE = 0.8;
 
 /** A request's share of a run: `count` rows of the result from `offset` on. */
 export interface BatchedResult {
@@ -70,7 +64,7 @@ export interface BatcherOptions {
 interface Waiting {
   readonly rows: readonly FedRow[];
   readonly arrivedMs: number;
-  /** When its answer stops being wanted, by the clock. */
+  /** By when its run is to end, by the clock. */
   readonly untilMs: number;
   readonly resolve: (answer: BatchedResult) => void;
   readonly reject: (reason: unknown) => void;
@@ -134,7 +128,8 @@ class TurnBatcher implements Batcher {
         return Promise.reject(tooLate(this.#queuedRows, expectedMs, budgetMs));
       }
       // What goes with the run that is about to begin can't come to be late before it.
-      if (!this.#gathering || this.#queuedRows + rows.length > this.#maxBatchRows) untilMs = this.#now() + budgetMs;
+      const isNext = this.#gathering && this.#queuedRows + rows.length <= this.#maxBatchRows;
+      if (!isNext) untilMs = this.#now() + budgetMs * RUN_SHARE;
     }
     return rows.length <= this.#maxBatchRows ? this.#wait(rows, untilMs) : this.#waitInParts(rows, untilMs);
   }

@@ -99,6 +99,16 @@ describe("a backlog", () => {
     expect([await first, await patient]).toEqual(["answered", "answered"]);
   });
 
+  test("is not run for those that would end in the last tenth of their time", async () => {
+    const { ask, pass, end } = backlog();
+    const [first, late, patient] = [ask(1), ask(26), ask(100)];
+    pass(14);
+    await end();
+    expect(await late).toMatch(/^OVERLOADED: The rows ahead of this request took longer than expected/);
+    await end();
+    expect([await first, await patient]).toEqual(["answered", "answered"]);
+  });
+
   test("counts what lies between two runs to the second", async () => {
     let nowMs = 0;
     const batcher = createBatcher({

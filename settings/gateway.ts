@@ -41,7 +41,7 @@ export const GATEWAY_SETTINGS = Object.freeze({
   deadline: wait(
     "HEADGATE_DEADLINE",
     "5s",
-    "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504; one that is expected to take more than four fifths of it is refused at once with 503, so a longer one means longer queues under overload.",
+    "How long a prediction may take when the caller sends no x-deadline-ms. Past it the answer is 504; one that is expected to take more than three quarters of it is refused at once with 503, so a longer one means longer queues under overload.",
   ),
   maxBatchRows: count(
     "HEADGATE_MAX_BATCH_ROWS",

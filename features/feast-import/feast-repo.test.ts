@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { readFeastRepo } from "./feast-repo.ts";
-import { parseFeatureStoreYaml, type YamlMap, yamlText } from "./feast-store-yaml.ts";
+import { parseFeatureStoreYaml, type YamlMap, yamlInteger, yamlText } from "./feast-store-yaml.ts";
 import { redisConnection } from "./redis-connection.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "headgate-test-"));
@@ -52,6 +52,41 @@ yes: y
   expect(yamlText(yaml, "constructor")).toBeUndefined();
 });
 
+test("a variable that only every object has stays as it is written", () => {
+  const braced = ["$", "{constructor}"].join("");
+  const yaml = `a: $toString\nb: ${braced}\nc: $__proto__`;
+  expect(parsed(yaml)).toEqual({ a: "$toString", b: braced, c: "$__proto__" });
+});
+
+test.each([
+  ["604800", 604_800],
+  ["0", 0],
+  ["+5", 5],
+  ["604_800", 604_800],
+  ["'604_800'", 604_800],
+  ["1_0.00", 10],
+  ["5 # s", 5],
+])("the whole number %s is %i, quoted or not", (text, number) => {
+  expect(yamlInteger(parsed(`ttl: ${text}`), "ttl", 3, "/f")).toBe(number);
+});
+
+// Some are numbers in YAML 1.1 and none, or others, as quoted texts: octal, hexadecimal, of base 60.
+test.each([
+  ...["''", "' '", "_", "1_", "1__0", "-1", "5.5", "1e3", "1h", "$TTL", "true"].map((text) => [text]),
+  ...["010", "0x10", "0b11", "1:30", "9007199254740993", "[2]", "{ a: 1 }", "~", ""].map((text) => [text]),
+])("%j is no whole number, not another one", (text) => {
+  expect(() => yamlInteger(parsed(`ttl: ${text}`), "ttl", 3, "/f")).toThrow(
+    expect.objectContaining({ code: "SOURCE_UNSUPPORTED" }),
+  );
+});
+
+test("a whole number that is not there is what Feast takes; a refusal names the file and what stands there", () => {
+  expect(yamlInteger(parsed("a: 1"), "ttl", 3, "/f")).toBe(3);
+  const told = (text: string) => () => yamlInteger(parsed(`ttl: ${text}`), "ttl", 3, "/repo/feature_store.yaml");
+  expect(told("010")).toThrow('ttl in /repo/feature_store.yaml is "010"; write a whole number in decimal digits.');
+  expect(told("[2]")).toThrow("ttl in /repo/feature_store.yaml is a list of 1;");
+});
+
 test("maps over lines, merged maps, and names that are there twice are read as Feast reads them", () => {
   expect(parsed("a: {\n  b: 1,\n  c: 2\n}")).toEqual({ a: { b: "1", c: "2" } });
   expect(parsed("a: &base { b: 1, c: 2 }\nd:\n  <<: *base\n  c: 3")).toMatchObject({ d: { b: "1", c: "3" } });
@@ -81,6 +116,8 @@ test("what stands where the YAML is wrong, as a password may, is not told", () =
     "feature_store.yaml with its variables filled in is not understood as YAML at line 1, column 31",
   );
   expect(told).not.toThrow("hunter2");
+  const escaped = () => parsed(String.raw`password: "a\Uhunter22"`);
+  expect(escaped).toThrow("at line 1, column 13: Invalid escape sequence.");
 });
 
 test.each([
@@ -168,6 +205,7 @@ test("a repo tells its project, registry and online store", () => {
   expect(repoOf("project: a\nonline_store: redis\n").redis?.address).toBe("redis://localhost:6379");
   const written = "project: a\nonline_store: {\n  type: redis,\n  key_ttl_seconds: 604_800,\n  skip_dedup: 1\n}\n";
   expect(repoOf(written)).toMatchObject({ keyTtlSeconds: 604_800, skipsDedup: true });
+  expect(repoOf("project: a\nonline_store: { type: redis, key_ttl_seconds: }\n").keyTtlSeconds).toBe(0);
   expect(repoOf("project: a\nonline_store:\n")).toMatchObject({ onlineStoreType: "sqlite", redis: undefined });
   expect(repoOf("project: a\nregistry: s3://b/r.db", join(folder, "data", "registry.db")).project).toBe("a");
 });
@@ -178,8 +216,12 @@ test.each([
   ["project: a\nregistry: s3://b/r.db", "SOURCE_UNSUPPORTED", "s3://b/r.db, which is no local file"],
   ["project: a\nregistry: data", "SOURCE_UNSUPPORTED", "data is a folder"],
   ["project: a\n registry: r.db", "SOURCE_UNSUPPORTED", "feature_store.yaml is not understood as YAML at line 1"],
-  ["project: a\nentity_key_serialization_version: three", "SOURCE_UNSUPPORTED", "is no whole number; write one"],
-  ["project: a\nonline_store: { type: redis, key_ttl_seconds: 1h }", "SOURCE_UNSUPPORTED", "key_ttl_seconds in"],
+  ["project: a\nentity_key_serialization_version: three", "SOURCE_UNSUPPORTED", 'is "three"; write a whole number'],
+  [
+    "project: a\nonline_store: { type: redis, key_ttl_seconds: 1h }",
+    "SOURCE_UNSUPPORTED",
+    `in ${folder}/feature_store.yaml`,
+  ],
   ["project: a\nregistry:\n  registry_type: sql\n  path: x", "SOURCE_UNSUPPORTED", "of type sql"],
 ])("a repo that says %o is refused", (yaml, code, sentence) => {
   expect(() => repoOf(yaml)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(sentence) }));

@@ -61,8 +61,10 @@ export function readFeastRepo(
     registryFile: existing(registryFile === undefined ? registryFileOf(yaml, directory) : resolve(registryFile)),
     onlineStoreType: type,
     redis: isRedis ? redisConnection(onlineStore) : undefined,
-    serializationVersion: yamlInteger(yaml, "entity_key_serialization_version", SERIALIZATION_VERSION),
-    keyTtlSeconds: isRedis ? yamlInteger(onlineStore, "key_ttl_seconds", 0) : 0,
+    serializationVersion: yamlInteger(yaml, "entity_key_serialization_version", SERIALIZATION_VERSION, file),
+    // Feast takes null, which is for ever, too.
+    keyTtlSeconds:
+      isRedis && onlineStore.key_ttl_seconds !== null ? yamlInteger(onlineStore, "key_ttl_seconds", 0, file) : 0,
     skipsDedup: isRedis && isOn(yamlText(onlineStore, "skip_dedup")),
     hasVersions: isOn(yamlText(yaml, "registry", "enable_online_feature_view_versioning")),
   };

@@ -7,6 +7,7 @@
 import { type Document, isMap, LineCounter, parseDocument, visit } from "yaml";
 import { HeadgateError, reasonOf } from "../../errors.ts";
 import { isObject } from "../json-value.ts";
+import { shown } from "../shown.ts";
 
 /** A map of the file: texts, maps, lists, and null where nothing is written. */
 export type YamlMap = { readonly [name: string]: unknown };
@@ -17,10 +18,10 @@ export type YamlMap = { readonly [name: string]: unknown };
  * SOURCE_UNSUPPORTED for what is no YAML, naming the file, line and column; not the text there, which may be a password.
  */
 export function parseFeatureStoreYaml(written: string, environment: NodeJS.ProcessEnv, file: string): YamlMap {
-  const text = written.replace(
-    /\$(?:(\w+)|\{([^}]*)\})/g,
-    (whole, bare, braced) => environment[bare ?? braced] ?? whole,
-  );
+  const text = written.replace(/\$(?:(\w+)|\{([^}]*)\})/g, (whole, bare, braced) => {
+    const name: string = bare ?? braced;
+    return (Object.hasOwn(environment, name) ? environment[name] : undefined) ?? whole;
+  });
   const lineCounter = new LineCounter();
   const document = parseDocument(text, {
     schema: "failsafe",
@@ -35,7 +36,7 @@ export function parseFeatureStoreYaml(written: string, environment: NodeJS.Proce
     const { line, col } = lineCounter.linePos(at ?? 0);
     const filled = text === written ? "" : " with its variables filled in";
     const where = at === undefined ? "" : ` at line ${line}, column ${col}`;
-    const sentence = `${file}${filled} is not understood as YAML${where}: ${reason.replace(/[:;] .*/s, "")}.`;
+    const sentence = `${file}${filled} is not understood as YAML${where}: ${reason.replace(/[:;] .*| \\.*/s, "")}.`;
     return new HeadgateError("SOURCE_UNSUPPORTED", `${sentence} Mend it there, and import again.`);
   };
   const [error] = document.errors;
@@ -69,11 +70,23 @@ export function yamlText(map: YamlMap, ...names: readonly string[]): string | un
   return typeof value === "string" ? value : undefined;
 }
 
-/** The whole number under a name; `fallback` where there is none. Throws SOURCE_UNSUPPORTED for another text. */
-export function yamlInteger(map: YamlMap, name: string, fallback: number): number {
-  const text = yamlText(map, name);
-  // YAML 1.1, which Feast reads, allows underscores.
-  const number = text === undefined ? fallback : Number(text.replaceAll("_", ""));
+/**
+ * Whole numbers as Feast takes them, whether they are quoted, which pydantic reads, or not, which YAML 1.1 does. Those that
+ * the two read differently (010 is ten and eight, 0x10 none and sixteen, 1:30 none and ninety) are not among them.
+ */
+const WHOLE_NUMBER = /^\+?(0|[1-9]\d*(_\d+)*)(\.0+)?$/;
+
+/**
+ * The whole number, 0 or more, under a name; `fallback` where the name is not there. Throws SOURCE_UNSUPPORTED for
+ * whatever else stands there, naming the file.
+ */
+export function yamlInteger(map: YamlMap, name: string, fallback: number, file: string): number {
+  if (!Object.hasOwn(map, name)) return fallback;
+  const value = map[name];
+  const number = typeof value === "string" && WHOLE_NUMBER.test(value) ? Number(value.replaceAll("_", "")) : Number.NaN;
   if (Number.isSafeInteger(number)) return number;
-  throw new HeadgateError("SOURCE_UNSUPPORTED", `${name} in feature_store.yaml is no whole number; write one.`);
+  throw new HeadgateError(
+    "SOURCE_UNSUPPORTED",
+    `${name} in ${file} is ${shown(value)}; write a whole number in decimal digits.`,
+  );
 }
