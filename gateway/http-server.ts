@@ -71,9 +71,33 @@ const IDLE_CHECK_MS = 20;
 
 async function drain(server: Server, { drainGrace, drainTimeout }: HttpServerOptions): Promise<void> {
   await new Promise((waited) => setTimeout(waited, drainGrace));
+  await nobodyComes(server);
   const cutting = setTimeout(() => server.closeAllConnections(), drainTimeout);
   const closingIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   await new Promise((done) => server.close(done));
   clearInterval(closingIdle);
   clearTimeout(cutting);
+}
+
+/** Turns of the event loop in which nobody came before the port is closed. */
+const QUIET_TURNS = 20;
+/** Turns that are waited for that at most: some ten milliseconds. */
+const TURNS_MAX = 2_000;
+
+/**
+ * Resolves when no connection has come for some turns. What closes the port resets whoever the kernel has let in and this
+ * process has not, request and all; and clients that were told to close come back at once.
+ */
+async function nobodyComes(server: Server): Promise<void> {
+  let came = false;
+  const comes = () => {
+    came = true;
+  };
+  server.on("connection", comes);
+  for (let turn = 0, quiet = 0; turn < TURNS_MAX && quiet < QUIET_TURNS; turn++) {
+    came = false;
+    await new Promise((turned) => setImmediate(turned));
+    quiet = came ? 0 : quiet + 1;
+  }
+  server.off("connection", comes);
 }
