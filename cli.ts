@@ -5,7 +5,7 @@
  */
 
 import { Command, CommanderError, Option } from "commander";
-import { type CommandContext, EXIT, fail } from "./commands/command.ts";
+import { type CommandContext, EXIT, fail, warnOfUnknownVariables } from "./commands/command.ts";
 import { HeadgateError } from "./errors.ts";
 import { packageManifest } from "./package-root.ts";
 
@@ -20,7 +20,7 @@ interface CommandLine {
 /** Said before the command line is understood: what is wrong with it must be told as asked for, too. */
 const AS_JSON = process.argv.includes("--json");
 const ON_STDERR = { json: AS_JSON, stderr: process.stderr };
-/** Node's exit code for a top-level await that never settles. */
+/** Node's exit code, without a word, when nothing is left that could settle what is awaited. */
 const UNSETTLED = 13;
 
 const flag = (flags: string, about: string) => new Option(flags, about);
@@ -237,6 +237,7 @@ function addCommand(program: Command, line: CommandLine, report: (exitCode: numb
   command.action(async () => {
     const options = { ...command.opts<Record<string, unknown>>(), ...program.opts<Record<string, unknown>>() };
     const context = contextOf(options);
+    warnOfUnknownVariables(context);
     try {
       report(await line.run(context, command.args, options));
     } catch (thrown) {
@@ -275,7 +276,6 @@ const report = (exitCode: number) => {
   process.exitCode = exitCode;
 };
 
-// Node ends without a word, with 13, when nothing is left that could settle what is awaited.
 process.once("exit", (exitCode) => {
   if (reported || (exitCode !== 0 && exitCode !== UNSETTLED)) return;
   const detail =

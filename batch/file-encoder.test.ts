@@ -49,6 +49,7 @@ async function load(...paths: readonly string[]): Promise<ViewRows> {
     originId: 1,
     maxFutureMs: 300_000,
     expiryGraceMs: 0,
+    onlineStoreLayout: "packed",
     nowMs: NOW_MS,
     rangeRows: 100,
   };

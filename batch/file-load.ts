@@ -7,8 +7,10 @@
  */
 
 import type { AppliedView } from "../features/applied-registry.ts";
+import { SOURCE_RANK } from "../features/row-order.ts";
+import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import { isEventTimestampUs } from "../features/timestamp.ts";
-import { createRowEncoder, type RowEncoder, SOURCE_RANK } from "../features/writer.ts";
+import { createRowEncoder, type RowEncoder } from "../features/writer.ts";
 import { type FileToLoad, type LoadedView, type OpenedFile, openFile, type RowRange } from "./file-open.ts";
 import type { FileTails } from "./file-tail.ts";
 import { latestPerEntity, latestUnsorted } from "./point-in-time.ts";
@@ -38,8 +40,8 @@ export interface ViewRows {
   readonly originId: number;
   readonly maxFutureMs: number;
   readonly expiryGraceMs: number;
-  /** See RowEncoderOptions. */
-  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
+  /** Of the store that the rows are for. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
   /** The written-at of the rows. */
   readonly nowMs: number;
   readonly rangeRows: number;
@@ -56,7 +58,8 @@ export async function* encodeFiles(
   tails: FileTails,
   onDecode: OnDecode,
 ): AsyncGenerator<RowBatch, void, undefined> {
-  const encoder = createRowEncoder({ ...load, sourceRank: SOURCE_RANK.file });
+  const keyRefusal = compileKeyRefusal(load.onlineStoreLayout, load.view.joinKeys);
+  const encoder = createRowEncoder({ ...load, sourceRank: SOURCE_RANK.file, keyRefusal });
   const bounds = { works: AHEAD_MOST, weight: 1 };
   for await (const read of startedAhead(rangeReads(load, tails, onDecode), bounds)) {
     onDecode(load.files[read.file]!.path, read.range.start);

@@ -76,7 +76,7 @@ async function rowsOf(schema: Schema): Promise<number> {
   await encoder.open({ ...file, view, rangeRows: 100_000 });
   const load: ViewRows = {
     ...{ view, files: [file], applied: { schemaId: 1, generation: 1 }, originId: 1, maxFutureMs: 1e15 },
-    ...{ expiryGraceMs: 0, nowMs: Date.UTC(2026, 0, 2), rangeRows: 100_000 },
+    ...{ expiryGraceMs: 0, onlineStoreLayout: "packed", nowMs: Date.UTC(2026, 0, 2), rangeRows: 100_000 },
   };
   let rows = 0;
   for await (const batch of encoder.encode(load)) rows += batch.read;

@@ -48,7 +48,7 @@ async function textLoad(texts: readonly string[]): Promise<ViewRows> {
     },
     files: [{ path: "a.parquet", version, interval: { startUs: T0, endUs: hours(1) } }],
     ...{ applied: { schemaId: 1, generation: 1 }, originId: 1, nowMs: NOW_MS },
-    ...{ maxFutureMs: 0, expiryGraceMs: 0, rangeRows: 1_000 },
+    ...{ maxFutureMs: 0, expiryGraceMs: 0, onlineStoreLayout: "packed", rangeRows: 1_000 },
   };
 }
 

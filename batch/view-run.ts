@@ -6,6 +6,7 @@
 import type { AppliedView } from "../features/applied-registry.ts";
 import type { FeatureView } from "../features/feature-view.ts";
 import type { FileSource } from "../features/source.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { encodedView, recordOrigin } from "../features/writer.ts";
 import type { ObjectStore } from "../object-store.ts";
@@ -32,8 +33,7 @@ export interface MaterializeSettings {
   readonly maxFuture: number;
   /** How long a row is kept beyond its ttl. */
   readonly expiryGrace: number;
-  /** See RowEncoderOptions. */
-  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
+  readonly onlineStoreLayout: OnlineStoreLayout;
   /** How long a dead materialization keeps its view locked; a store that is away is waited for half as long. */
   readonly leaseTtl: number;
   /** Rows a second at most, of this process; 0 is no bound. */

@@ -8,9 +8,9 @@ export const { openRedisStore } = await from<typeof import("../features/store/re
 /** See the source that it is typed by. */
 export const { createTieredStore } = await from<typeof import("../features/store/tiered.ts")>("features/store/tiered");
 /** See the source that it is typed by. */
-export const { createRowEncoder, SOURCE_RANK } = await from<typeof import("../features/writer.ts")>("features/writer");
+export const { createRowEncoder } = await from<typeof import("../features/writer.ts")>("features/writer");
 /** See the source that it is typed by. */
-export const { ROW_ORDER_MAX_BYTES, readEventTimestampUs, writeRowOrder } =
+export const { ROW_ORDER_MAX_BYTES, readEventTimestampUs, SOURCE_RANK, writeRowOrder } =
   await from<typeof import("../features/row-order.ts")>("features/row-order");
 /** See the source that it is typed by. */
 export const { float32, int64 } = await from<typeof import("../features/field.ts")>("features/field");

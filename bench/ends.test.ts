@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { endingAll } from "./ends.ts";
+import { endingAll, endUnderWay } from "./ends.ts";
 
 it("ends what was kept, the last one first, also where the work or a start fails", async () => {
   const ended: string[] = [];
@@ -16,6 +16,34 @@ it("ends what was kept, the last one first, also where the work or a start fails
   });
   await expect(failing).rejects.toThrow("no start");
   expect(ended).toEqual(["first"]);
+});
+
+it("ends what is under way, once, also what is only starting, when a signal comes", async () => {
+  const ended: string[] = [];
+  let start = () => {};
+  const starting = new Promise<void>((started) => {
+    start = started;
+  });
+  let outer: Promise<void> | undefined;
+  await new Promise<void>((isStarting) => {
+    outer = endingAll(async (keep) => {
+      await keep({ remove: () => void ended.push("folder") });
+      await endingAll(async (keepInner) => {
+        await keepInner({ stop: () => void ended.push("server") });
+        const late = keepInner(starting.then(() => ({ stop: () => void ended.push("started late") })));
+        isStarting();
+        await late;
+        throw new Error("the server is gone");
+      });
+    });
+  });
+  const signalled = endUnderWay();
+  start();
+  await expect(outer).rejects.toThrow("the server is gone");
+  await signalled;
+  expect(ended).toEqual(["started late", "server", "folder"]);
+  await endUnderWay();
+  expect(ended).toHaveLength(3);
 });
 
 it("ends the others where an end fails, and tells that only where the work did not fail", async () => {

@@ -6,31 +6,50 @@ type Ending = { stop(): unknown } | { remove(): unknown };
 /** Hands back what is given, started, and ends it when all ends. */
 export type Keep = <Started extends Ending>(starting: Started | Promise<Started>) => Promise<Started>;
 
+/** The ends of the works under way, the last one begun last. */
+const underWay = new Set<() => Promise<readonly unknown[]>>();
+
 /**
  * Does the work, then ends all that it kept, also where the work, a start or another end fails. Rejects with what the
  * work did, else with what the first end did that failed.
  */
 export async function endingAll<Result>(work: (keep: Keep) => Promise<Result>): Promise<Result> {
-  const kept: Ending[] = [];
-  let result: Result;
+  const kept: Promise<Ending>[] = [];
+  let ended: Promise<readonly unknown[]> | undefined;
+  // A signal may be first: what is kept is ended once.
+  const end = () => {
+    ended ??= failuresOfEnds(kept);
+    return ended;
+  };
+  underWay.add(end);
   try {
-    result = await work(async (starting) => {
-      const started = await starting;
+    const result = await work((starting) => {
+      const started = Promise.resolve(starting);
       kept.push(started);
       return started;
     });
+    const [failure] = await end();
+    if (failure !== undefined) throw failure;
+    return result;
   } catch (thrown) {
-    await failuresOfEnds(kept);
+    await end();
     throw thrown;
+  } finally {
+    underWay.delete(end);
   }
-  const failures = await failuresOfEnds(kept);
-  if (failures.length > 0) throw failures[0];
-  return result;
 }
 
-async function failuresOfEnds(kept: readonly Ending[]): Promise<readonly unknown[]> {
+/** Ends what the works under way have kept, as a signal asks for; what is starting is waited for. Never rejects. */
+export async function endUnderWay(): Promise<void> {
+  for (const end of [...underWay].toReversed()) await end();
+}
+
+async function failuresOfEnds(kept: Promise<Ending>[]): Promise<readonly unknown[]> {
   const failures: unknown[] = [];
-  for (const one of kept.toReversed()) {
+  for (let starting = kept.pop(); starting !== undefined; starting = kept.pop()) {
+    // What did not start is the work's failure.
+    const one = await starting.catch(() => undefined);
+    if (one === undefined) continue;
     try {
       await ("stop" in one ? one.stop() : one.remove());
     } catch (thrown) {

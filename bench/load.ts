@@ -98,16 +98,32 @@ const PATIENCE_MS = 240_000;
 /** Of that, before one run. */
 const WAIT_MAX_MS = 10_000;
 const TRIES = 4;
+/** Patience that is spent without a word, ms. */
+const TOLD_AFTER_MS = 3_000;
 
 /** Starts the generator. A run beside which others were busy is made again as long as its patience lasts. */
 export function startLoadGenerator(patienceMs: number = PATIENCE_MS): LoadGenerator {
   const program = new URL("load-generator.ts", import.meta.url);
   const worker = startWorker<LoadJobs, LoadAnswers>(program, GENERATOR_CORE);
   let patienceLeftMs = patienceMs;
+  let hasTold = false;
+  const tell = () => {
+    if (hasTold) return;
+    hasTold = true;
+    const minutes = Math.round(patienceMs / 60_000);
+    process.stderr.write(
+      `Others are busy on this machine: waiting for quiet and repeating disturbed runs, ${minutes} minutes at most.\n`,
+    );
+  };
+  const wait = async () => {
+    const telling = setTimeout(tell, TOLD_AFTER_MS - (patienceMs - patienceLeftMs));
+    patienceLeftMs -= await waitForQuiet(Math.min(WAIT_MAX_MS, patienceLeftMs));
+    clearTimeout(telling);
+  };
   const runQuietly = async <Result extends ServerCost>(run: () => Promise<Result>): Promise<Result> => {
     let best: Result | undefined;
     for (let i = 0; i < TRIES; i++) {
-      if (patienceLeftMs > 0) patienceLeftMs -= await waitForQuiet(Math.min(WAIT_MAX_MS, patienceLeftMs));
+      if (patienceLeftMs > 0) await wait();
       const startMs = performance.now();
       const result = await run();
       if (best === undefined || (result.othersShare ?? 0) < (best.othersShare ?? 0)) best = result;

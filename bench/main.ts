@@ -5,9 +5,11 @@
  */
 
 import { mkdirSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import type { Arrivals } from "./arrivals.ts";
 import { keepResult } from "./baseline-file.ts";
+import { endUnderWay } from "./ends.ts";
 import { benchExpectations } from "./expectations.ts";
 import { benchHitRatio } from "./hit-ratio.ts";
 import { benchIngest } from "./ingest.ts";
@@ -41,6 +43,8 @@ const USAGE = `usage: npm run bench -- [bench …] [options]
   --backlog <n>   ingest: events that wait for the ingester (1000000)
 `;
 
+/** What a signal's number is added to, as shells do, for the exit code. */
+const SIGNALLED = 128;
 const PICTURES = new URL("../docs/pictures/", import.meta.url);
 /** What installs Python packages, and what takes half an hour, is run only when it is named. */
 const ON_DEMAND = ["peers", "soak"];
@@ -118,4 +122,12 @@ function publish(bench: string, { charts = {} }: BenchResult, { machine }: Machi
 const fileOf = (bench: string, store: string) =>
   bench === "predict" && store !== "lmdb" ? `${bench}-${store}` : bench;
 
-process.exitCode = await main();
+/** The end that a signal has begun. */
+let interrupted: Promise<never> | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    interrupted ??= endUnderWay().then(() => process.exit(SIGNALLED + constants.signals[signal]));
+  });
+}
+// What a bench fails of when its servers are ended is no news.
+process.exitCode = await main().catch((thrown: unknown) => interrupted ?? Promise.reject(thrown));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type ErrorCode, HeadgateError } from "../errors.ts";
-import { fail } from "./command.ts";
+import { fail, warnOfUnknownVariables } from "./command.ts";
 
 const told = (thrown: unknown, json = false) => {
   const written: string[] = [];
@@ -22,4 +22,16 @@ test("with --json it is one object", () => {
   expect(JSON.parse(told(new HeadgateError("USAGE", "Why."), true).text)).toMatchObject({
     error: { code: "USAGE", detail: "Why." },
   });
+});
+
+test("a variable that is no setting is warned of, but not beside JSON", () => {
+  const written: string[] = [];
+  const stderr = { write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
+  const context = { projectDirectory: ".", environment: { HEADGATE_PROT: "1" }, stdout: stderr, stderr, now: () => 0 };
+  warnOfUnknownVariables({ ...context, json: true });
+  expect(written).toEqual([]);
+  warnOfUnknownVariables({ ...context, json: false });
+  expect(written).toEqual([
+    "headgate: warning: HEADGATE_PROT is no setting, and has no effect; the nearest is HEADGATE_PORT.\n",
+  ]);
 });

@@ -3,13 +3,14 @@
  * and complaints on stderr. A command returns its exit code: 0 done, 1 a check or the work failed, 2 wrong usage.
  */
 
-import { type Config, loadConfig } from "../config.ts";
-import { ERRORS, type ErrorCode, HeadgateError, reasonOf } from "../errors.ts";
+import { type Config, loadConfig, SETTINGS } from "../config.ts";
+import { ERRORS, type ErrorCode, excerpt, HeadgateError, reasonOf } from "../errors.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openOnlineStore } from "../features/store/open.ts";
+import { unknownVariables } from "../settings/environment.ts";
 
 /** What a command is run with. */
 export interface CommandContext {
@@ -47,6 +48,15 @@ export function fail(context: Pick<CommandContext, "json" | "stderr">, thrown: u
   context.stderr.write(context.json ? `${JSON.stringify(told)}\n` : `headgate: ${detail} [${code}]\n`);
   if (code === "INTERNAL" && thrown instanceof Error && !context.json) context.stderr.write(`${thrown.stack}\n`);
   return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
+}
+
+/** Tells people of variables that look like settings and are none. With --json stderr is an error's alone. */
+export function warnOfUnknownVariables({ environment, json, stderr }: CommandContext): void {
+  if (json) return;
+  const settings = Object.values(SETTINGS).map((setting) => setting.environment);
+  for (const { name, nearest } of unknownVariables(environment, settings)) {
+    stderr.write(`headgate: warning: ${excerpt(name)} is no setting, and has no effect; the nearest is ${nearest}.\n`);
+  }
 }
 
 /** A project opened for one piece of work. */

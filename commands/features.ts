@@ -53,7 +53,9 @@ async function loadDefinitions(context: CommandContext): Promise<Registry> {
 export function getFeature(context: CommandContext, name: string, joinKeys: readonly string[]): Promise<number> {
   return withProject(context, async ({ registry, store }) => {
     const view = findView(registry, name);
-    const entity = entityOfQuery(view, parseAssignments(joinKeys));
+    const entity = entityOfQuery(view, parseAssignments(joinKeys), (keys) =>
+      ["headgate features get", name, ...keys].join(" "),
+    );
     const row = await inspectRow(store, new StoredSchemas(store.control), view, entity, context.now());
     answer(context, row as unknown as JsonValue, rowText(row));
     return EXIT.done;

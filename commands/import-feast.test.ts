@@ -6,6 +6,7 @@ import { afterAll, beforeEach, expect, test } from "vitest";
 import { loadConfig } from "../config.ts";
 import { RegistrySchema } from "../features/feast-import/feast-registry_pb.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
+import { CHECKOUT } from "../test/harness/source-tree.ts";
 import type { CommandContext } from "./command.ts";
 import { type ImportFeastFlags, importFeast } from "./import-feast.ts";
 
@@ -65,6 +66,13 @@ test("nothing that is there is written over, unless that is said", async () => {
   expect(existsSync(join(project, "features"))).toBe(false);
   expect(await run(REPO, { force: true }, true)).toBe(0);
   expect(JSON.parse(written)).toMatchObject({ project: "drivers", views: 7, notes: expect.any(Array) });
+});
+
+test("Headgate's own folder is no project's, whatever is said", async () => {
+  project = CHECKOUT;
+  const refused = { code: "PROJECT_EXISTS", message: expect.stringContaining("such as --project ../shop") };
+  await expect(run(REPO, { force: true })).rejects.toMatchObject(refused);
+  expect(existsSync(join(CHECKOUT, "headgate.config.ts"))).toBe(false);
 });
 
 test("a repo in the project's own folder keeps its paths; a store that is no Redis is said", async () => {

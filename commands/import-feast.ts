@@ -11,6 +11,7 @@ import { parseFeastRegistry } from "../features/feast-import/feast-registry.ts";
 import { type FeastRepo, readFeastRepo, readRepoFile } from "../features/feast-import/feast-repo.ts";
 import { type ImportedProject, importRegistry } from "../features/feast-import/imported-project.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
+import { packageRoot } from "../package-root.ts";
 import { answer, type CommandContext, EXIT } from "./command.ts";
 
 /** Options as the command line has them. */
@@ -29,6 +30,7 @@ export async function importFeast(
   flags: ImportFeastFlags,
 ): Promise<number> {
   const target = resolve(context.projectDirectory);
+  refuseOwnFolder(target);
   const repo = readFeastRepo(resolve(directory), context.environment, flags.registry);
   const registry = parseFeastRegistry(readRepoFile(repo.registryFile), repo.project, repo.registryFile);
   const imported = importRegistry(registry, (uri) => sourcePath(uri, resolve(directory), target));
@@ -51,6 +53,15 @@ function sourcePath(uri: string, directory: string, target: string): string {
   const path = uri.startsWith("file:///") ? fileURLToPath(uri) : uri.replace(/^file:(\/\/)?/, "");
   if (/^s3:\/\//i.test(path) || isAbsolute(path)) return path;
   return relative(target, resolve(directory, path));
+}
+
+/** In a checkout of Headgate the folder at hand is none of a project, though its features/ looks so. */
+function refuseOwnFolder(target: string): void {
+  if (target !== resolve(packageRoot())) return;
+  throw new HeadgateError(
+    "PROJECT_EXISTS",
+    `${target} is Headgate's own folder; name one for the project, such as --project ../shop.`,
+  );
 }
 
 function refuseExisting(target: string, files: ReadonlyMap<string, string>): void {

@@ -18,7 +18,14 @@ import {
   shadow,
   type TrafficChange,
 } from "../models/deploy-traffic.ts";
-import { type CanaryGuard, checkGuard, parseTraffic, type Traffic, trafficJson } from "../models/traffic.ts";
+import {
+  absentParts,
+  type CanaryGuard,
+  checkGuard,
+  parseTraffic,
+  type Traffic,
+  trafficJson,
+} from "../models/traffic.ts";
 import { answer, type CommandContext, EXIT } from "./command.ts";
 import { withModels } from "./models-project.ts";
 
@@ -90,21 +97,30 @@ export async function trafficOfModel(context: CommandContext, model: string, fil
     const told =
       traffic === undefined
         ? `${model} has no traffic file: the newest version that loads answers.`
-        : trafficText(model, traffic);
+        : [trafficText(model, traffic), ...absentParts(model, traffic, versions)].join(" ");
     answer(context, { model, traffic: jsonOf(traffic), versions }, told);
     return EXIT.done;
   });
 }
 
 /** Traffic in a line. */
-export function trafficText(model: string, { stable, canary: share, shadow: shadows, previous }: Traffic): string {
+export function trafficText(model: string, traffic: Traffic): string {
+  const { stable, canary: share, shadow: shadows = [], previous } = trafficJson(traffic);
   const parts = [
     `stable is ${stable}`,
-    ...(share === undefined ? [] : [`canary is ${share.version} with ${share.percent} %`]),
+    ...(share === undefined ? [] : [`canary is ${share.version} with ${share.percent} %`, ...guardText(share.guard)]),
     ...(shadows.length === 0 ? [] : [`shadow is ${shadows.join(", ")}`]),
     ...(previous === undefined ? [] : [`before it was ${previous}`]),
   ];
   return `${model}: ${parts.join(", ")}.`;
+}
+
+/** A guard as the file has it. */
+function guardText(guard: Readonly<Record<string, number>> | undefined): readonly string[] {
+  if (guard === undefined) return [];
+  const { requests, ...bounds } = guard;
+  const shown = Object.entries(bounds).map(([name, bound]) => `${name} ${bound}`);
+  return [`ended over ${shown.join(" or ")} of its last ${requests} requests`];
 }
 
 function change(context: CommandContext, model: string, wanted: TrafficChange): Promise<number> {

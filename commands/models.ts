@@ -11,12 +11,14 @@ import { answer, type CommandContext, EXIT, table } from "./command.ts";
 export async function listModels(context: CommandContext): Promise<number> {
   const config = await loadConfig(context.projectDirectory, context.environment);
   const registry = await loadFeatureRepository(config.projectDirectory);
-  const repository = await openRepository(config);
+  // Whether a gateway would start without a model is not what is asked.
+  const repository = await openRepository({ ...config, modelsRequired: "off" });
   try {
     const models = await loadModels(config, registry, repository);
     const listed = models.list();
     const headings = ["model", "version", "traffic", "state", "one run", "reason"];
-    const shown = table(headings, listed.flatMap(rowsOf));
+    const none = `The model repository ${repository.address} holds no model.`;
+    const shown = listed.length === 0 ? none : table(headings, listed.flatMap(rowsOf));
     answer(context, { models: listed.map((model) => describeModel(model)) }, shown);
     const failed = listed.some((model) => model.stable === undefined);
     await models.close();
@@ -47,9 +49,10 @@ function inOneLine(reason = ""): string {
 }
 
 /** The part of a version in its model's traffic, in a word. */
-function partOf({ canary, shadows, stable, traffic }: ServedModel, version: number): string {
+function partOf({ stable, traffic }: ServedModel, version: number): string {
   if (version === stable?.version) return "stable";
-  if (version === canary?.model.version) return `canary ${canary.percent} %`;
-  if (shadows.some((one) => one.version === version)) return "shadow";
+  const canary = traffic?.canary;
+  if (version === canary?.version) return `canary ${canary.percent} %${canary.guard === undefined ? "" : ", guarded"}`;
+  if (traffic?.shadow.includes(version) === true) return "shadow";
   return version === traffic?.previous ? "previous" : "";
 }

@@ -3,6 +3,7 @@
  * where they are. A report that can't be written is told and takes nothing from the verdict.
  */
 
+import { isAbsolute, join, relative } from "node:path";
 import { chooseViews } from "../batch/materialize.ts";
 import { type PairSuites, startPairSuites } from "../batch/parity/pair-suites.ts";
 import { type ParityOptions, runParity } from "../batch/parity/parity.ts";
@@ -58,10 +59,15 @@ export async function reportParity(
           result: result as unknown as JsonValue,
         })),
     });
-    return { report, told: told(`The report is ${page}.`) };
+    return { report, told: told(`The report is ${pathFromHere(config.projectDirectory, page)}.`) };
   } catch (cause) {
     return { report, told: told(`The report could not be written: ${reasonOf(cause)}`) };
   } finally {
     await objects.close();
   }
+}
+
+/** A path of the project, as it opens from where the command is run. */
+function pathFromHere(projectDirectory: string, path: string): string {
+  return path.startsWith("s3://") || isAbsolute(path) ? path : relative(process.cwd(), join(projectDirectory, path));
 }

@@ -45,6 +45,7 @@ export async function runServedParity(
       maxMismatchShare: config.servedParityMaxMismatch,
       minCompared: config.parityMinCompared,
       maxFutureMs: config.maxFuture,
+      onlineStoreLayout: config.onlineStoreLayout,
       now: context.now,
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
       signal: interrupted.signal,

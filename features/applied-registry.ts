@@ -53,6 +53,18 @@ export async function readAppliedRegistry(control: ControlStore): Promise<Applie
   return parse(await control.get(RECORD));
 }
 
+/** Reads the record again and again. As long as it is the same, byte for byte, so is the object. */
+export function appliedRegistryReader(control: ControlStore): () => Promise<AppliedRegistry | undefined> {
+  let bytes: Uint8Array | undefined;
+  let applied: AppliedRegistry | undefined;
+  return async () => {
+    const read = await control.get(RECORD);
+    const isSame = bytes === undefined || read === undefined ? bytes === read : Buffer.compare(bytes, read) === 0;
+    if (!isSame) [bytes, applied] = [read, parse(read)];
+    return applied;
+  };
+}
+
 /** What apply would change. */
 export async function planRegistry(control: ControlStore, registry: Registry): Promise<readonly RegistryChange[]> {
   return changesTo(await readAppliedRegistry(control), registry);

@@ -65,8 +65,15 @@ export function findView(registry: Registry, name: string): FeatureView {
   throw new HeadgateError("VIEW_NOT_FOUND", `There is no feature view "${excerpt(name)}"; there are ${known}.`);
 }
 
-/** The entity that query texts name: `customer_id=17`. Throws ENTITY_KEY_INVALID naming a missing, extra or wrong one. */
-export function entityOfQuery(view: FeatureView, query: Readonly<Record<string, string>>): EntityKeys {
+/**
+ * The entity that query texts name: `customer_id=17`. Throws ENTITY_KEY_INVALID naming a missing, extra or wrong one, and
+ * how to ask: `ask` writes that of assignments such as `customer_id=…`, in the words of where it was asked.
+ */
+export function entityOfQuery(
+  view: FeatureView,
+  query: Readonly<Record<string, string>>,
+  ask: (assignments: readonly string[]) => string,
+): EntityKeys {
   const joinKeys = viewJoinKeys(view);
   const names = sortedJoinKeys(joinKeys);
   const extra = Object.keys(query).find((name) => !names.includes(name));
@@ -74,11 +81,7 @@ export function entityOfQuery(view: FeatureView, query: Readonly<Record<string, 
   if (extra !== undefined || missing !== undefined) {
     const problem =
       missing === undefined ? `"${excerpt(extra ?? "")}" is not a join key` : `join key "${missing}" is missing`;
-    const example = names.map((name) => `${name}=…`).join("&");
-    throw new HeadgateError(
-      "ENTITY_KEY_INVALID",
-      `${problem}; ask ${view.name}${example === "" ? "" : `?${example}`}.`,
-    );
+    throw new HeadgateError("ENTITY_KEY_INVALID", `${problem}; ask ${ask(names.map((name) => `${name}=…`))}.`);
   }
   return Object.fromEntries(names.map((name) => [name, parseJoinKey(name, joinKeys[name]!, query[name]!)]));
 }

@@ -11,10 +11,11 @@ import { compileVectorKeeper } from "./kept-vector.ts";
 import { compileReadPlan } from "./read-plan.ts";
 import { createFeatureReader, type FeatureReader } from "./reader.ts";
 import { createRegistry } from "./registry.ts";
+import { SOURCE_RANK } from "./row-order.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { createTieredStore } from "./store/tiered.ts";
 import { StoredSchemas } from "./stored-schema.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK } from "./writer.ts";
+import { createViewWriter, recordOrigin } from "./writer.ts";
 
 const NOW = Date.UTC(2026, 10, 23);
 const HOUR = 3_600_000;
@@ -32,7 +33,7 @@ test.each([
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [spend]).get("spend")!;
   const originId = await recordOrigin(store.control, { run: "test" });
   const options = { store, view: spend, applied, originId, sourceRank: SOURCE_RANK.file };
-  const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1 });
+  const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1, keyRefusal: undefined });
   const write = async (values: readonly unknown[], ageMs: number) => {
     const at = (NOW - ageMs) * 1_000;
     const row = writer.encode({ entity: [1], values, eventTimestampUs: at, createdTimestampUs: at, position: 0 }, NOW);

@@ -14,11 +14,12 @@ import { createFeatureReader, type EntityKeys } from "./reader.ts";
 import { createRegistry } from "./registry.ts";
 import { bindContext } from "./request-context.ts";
 import { inspectRow } from "./row-inspection.ts";
+import { SOURCE_RANK } from "./row-order.ts";
 import { requestSource } from "./source.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import type { OnlineStore } from "./store/online-store.ts";
 import { StoredSchemas } from "./stored-schema.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK } from "./writer.ts";
+import { createViewWriter, recordOrigin } from "./writer.ts";
 
 const NOW = Date.UTC(2026, 10, 23);
 const HOUR = 3_600_000;
@@ -51,7 +52,7 @@ async function openProject(...definitions: Definition[]) {
     ageMs = HOUR,
   ) => {
     const options = { store, view, applied: applied.get(view.name)!, originId, sourceRank: SOURCE_RANK.file };
-    const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1 });
+    const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1, keyRefusal: undefined });
     const at = (NOW - ageMs) * 1_000;
     const row = writer.encode({ entity: keys, values, eventTimestampUs: at, createdTimestampUs: at, position: 0 }, NOW);
     if ("refused" in row) throw new Error(row.refused);

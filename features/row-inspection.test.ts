@@ -7,11 +7,12 @@ import { int64 } from "./field.ts";
 import { createRegistry } from "./registry.ts";
 import { compileEncodeRow } from "./row-codec.ts";
 import { inspectRow } from "./row-inspection.ts";
+import { SOURCE_RANK } from "./row-order.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import type { OnlineStore, ReadRequest, StoreTier } from "./store/online-store.ts";
 import { recordSchema, StoredSchemas } from "./stored-schema.ts";
 import { EARLIEST_EVENT_US } from "./timestamp.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK } from "./writer.ts";
+import { createViewWriter, recordOrigin } from "./writer.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23);
 const AT_US = (NOW_MS - 3_600_000) * 1_000;
@@ -26,7 +27,7 @@ beforeEach(async () => {
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [view]).get("spend")!;
   const originId = await recordOrigin(store.control, { run: "test" });
-  const settings = { sourceRank: SOURCE_RANK.file, maxFutureMs: 1, expiryGraceMs: 1 };
+  const settings = { sourceRank: SOURCE_RANK.file, maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined };
   const writer = createViewWriter({ store, view, applied, originId, ...settings });
   const row = { entity: [17], values: [3], eventTimestampUs: AT_US, createdTimestampUs: AT_US, position: 0 };
   const encoded = writer.encode(row, NOW_MS);

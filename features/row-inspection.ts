@@ -15,11 +15,10 @@ import { compileReadPlan } from "./read-plan.ts";
 import { createFeatureReader, type EntityKeys } from "./reader.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { readRowHeader } from "./row-codec.ts";
-import { isTombstone, readRowOrder } from "./row-order.ts";
+import { isOfFeast, isTombstone, readRowOrder } from "./row-order.ts";
 import type { EntityRows, OnlineStore } from "./store/online-store.ts";
 import type { StoredSchema, StoredSchemas } from "./stored-schema.ts";
 import { formatTimestampUs } from "./timestamp.ts";
-import { isOfFeast } from "./writer.ts";
 
 /** What serving would answer now. */
 export interface ServedRow {

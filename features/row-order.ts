@@ -20,11 +20,14 @@ export interface RowOrder {
   readonly createdTimestampUs: number;
   /** Rises when `apply` changes the view, so that a re-materialization after a change lands. */
   readonly generation: number;
-  /** A file outranks a stream at equal times. */
+  /** One of SOURCE_RANK. */
   readonly sourceRank: number;
   /** Row number in the file, or offset in the partition. */
   readonly position: number;
 }
+
+/** How sources rank at equal event and created times: the higher wins. Feast's is that of rows it wrote into the store itself. */
+export const SOURCE_RANK = Object.freeze({ feast: 0, stream: 1, file: 2 });
 
 const ZERO = 0x14;
 const INTEGERS = 5;
@@ -67,6 +70,11 @@ export function payloadOffset(row: Uint8Array): number {
 /** True for a row that is nothing but its order: a delete. */
 export function isTombstone(row: Uint8Array): boolean {
   return row.length === payloadOffset(row);
+}
+
+/** True for a row that Feast itself wrote. It does not say when it was made or written: what stands there is made up. */
+export function isOfFeast(row: Uint8Array): boolean {
+  return readRowOrder(row).sourceRank === SOURCE_RANK.feast;
 }
 
 /**

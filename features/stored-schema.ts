@@ -13,6 +13,8 @@ import { compileDecodeValues, type DecodeValues } from "./row-codec.ts";
 import type { ControlStore } from "./store/online-store.ts";
 
 const TABLE = "schema";
+/** No view has this name, so no view reads rows of its schemas. */
+const OF_NO_VIEW = "";
 
 /** A field as stored or as wanted. */
 export interface NamedField {
@@ -34,7 +36,7 @@ export function recordSchema(control: ControlStore, view: string, schema: Schema
   return intern(control, TABLE, JSON.stringify({ view, fields: Object.entries(typeNames(schema)) }));
 }
 
-/** The stored schemas met so far, by id. One for a process: schemas never change once recorded. */
+/** The stored schemas met so far, by id. One for a process: schemas never change once recorded, while the store lasts. */
 export class StoredSchemas {
   private readonly known = new Map<number, StoredSchema>();
   private readonly underWay = new Map<number, Promise<void>>();
@@ -55,6 +57,22 @@ export class StoredSchemas {
    */
   async fetch(ids: Iterable<number>): Promise<void> {
     await Promise.all([...ids].filter((id) => !this.known.has(id)).map((id) => this.fetchOnce(id)));
+  }
+
+  /**
+   * Looks whether the store still has all that were met, as they were; to be asked when it may have been emptied since,
+   * and its ids given anew. Rows of an id that is another schema's now are read as incompatible from here on.
+   */
+  async areKept(): Promise<boolean> {
+    const kept = await Promise.all(
+      [...this.known].map(async ([id, schema]) => {
+        const text = await readInterned(this.control, TABLE, id);
+        const isKept = text !== undefined && fingerprintOf(JSON.parse(text)) === schema.fingerprint;
+        if (text !== undefined && !isKept) this.known.set(id, Object.freeze({ ...schema, view: OF_NO_VIEW }));
+        return isKept;
+      }),
+    );
+    return kept.every((isKept) => isKept);
   }
 
   private fetchOnce(id: number): Promise<void> {

@@ -11,19 +11,10 @@ import { compileAccept, type FeatureValue, REFUSED, type Schema, typeName } from
 import { intern } from "./intern-table.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
-import { readRowOrder } from "./row-order.ts";
 import { shown } from "./shown.ts";
-import { compileFeastKeyRefusal } from "./store/feast-key.ts";
+import type { KeyRefusal } from "./store/key-refusal.ts";
 import type { ControlStore, OnlineStore, RowWrite, WriteOutcome } from "./store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs } from "./timestamp.ts";
-
-/** How sources rank at equal event and created times: the higher wins. Feast's is that of rows it wrote into the store itself. */
-export const SOURCE_RANK = Object.freeze({ feast: 0, stream: 1, file: 2 });
-
-/** True for a row that Feast itself wrote. It does not say when it was made or written: what stands there is made up. */
-export function isOfFeast(row: Uint8Array): boolean {
-  return readRowOrder(row).sourceRank === SOURCE_RANK.feast;
-}
 
 /** A row as a source gives it. */
 export interface SourceRow {
@@ -72,13 +63,14 @@ export interface RowEncoderOptions {
   readonly applied: AppliedView;
   /** From recordOrigin. */
   readonly originId: number;
+  /** One of SOURCE_RANK. */
   readonly sourceRank: number;
   /** How far an event may be dated ahead of its record, ms. */
   readonly maxFutureMs: number;
   /** How long a row is kept beyond its ttl, ms. */
   readonly expiryGraceMs: number;
-  /** The layout of the store that the rows are for: Feast's has no key for some, which are refused one by one. */
-  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
+  /** From compileKeyRefusal, for the view's join keys and the layout of the store that the rows are for. */
+  readonly keyRefusal: KeyRefusal | undefined;
 }
 
 /** Settings of a writer. */
@@ -108,10 +100,9 @@ export function createViewWriter(options: ViewWriterOptions): ViewWriter {
 
 /** Compiles an encoder. */
 export function createRowEncoder(options: RowEncoderOptions): RowEncoder {
-  const { view, applied, originId, sourceRank } = options;
+  const { view, applied, originId, sourceRank, keyRefusal } = options;
   const keyOf = compileEntityKey(view.joinKeys);
   const fields = Object.keys(view.schema);
-  const keyRefusal = options.onlineStoreLayout === "feast" ? compileFeastKeyRefusal(view.joinKeys) : undefined;
   const takeValues = compileTakeValues(view);
   const encodeRow = compileEncodeRow(Object.values(view.schema));
   const maxFutureUs = options.maxFutureMs * 1_000;

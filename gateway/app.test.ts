@@ -41,6 +41,9 @@ describe("the other routes", () => {
         code: "ENTITY_KEY_INVALID",
       });
     }
+    expect((await problemOf(await get("/features/customer_30d_features"))).detail).toBe(
+      'join key "customer_id" is missing; ask GET /features/customer_30d_features?customer_id=….',
+    );
   });
 
   test("list features and models", async () => {
@@ -112,6 +115,8 @@ describe("the other routes", () => {
     expect(Object.keys(document.paths)).toEqual(
       expect.arrayContaining(["/predict", "/features/{view}", "/models", "/readyz"]),
     );
+    const root = await get("/");
+    expect([root.status, root.headers.get("location")]).toEqual([302, "/docs"]);
     expect(await (await get("/docs")).text()).toContain("swagger-ui-bundle.js");
     expect((await get("/docs/swagger-ui.css")).headers.get("content-type")).toContain("text/css");
     expect((await get("/docs/../../package.json")).status).toBe(404);

@@ -86,7 +86,10 @@ function featureRoutes(options: AppOptions): Routes {
     "GET /features/:view": async (c) => {
       requireAdmin(adminToken, authorization(c), "The feature-debug view shows people's data");
       const view = findView(registry, c.req.param("view")!);
-      const row = await inspectRow(store, schemas, view, entityOfQuery(view, queryOf(c)), now());
+      const entity = entityOfQuery(view, queryOf(c), (keys) =>
+        [`GET /features/${view.name}`, ...(keys.length === 0 ? [] : [keys.join("&")])].join("?"),
+      );
+      const row = await inspectRow(store, schemas, view, entity, now());
       return jsonResponse(row as unknown as JsonValue);
     },
     "POST /features/:view/rows": async (c) => {
@@ -129,7 +132,8 @@ function operatingRoutes(options: AppOptions): Routes {
       new Response(await options.metricsText(), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       }),
-    "GET /openapi.json": () => jsonResponse(openApiDocument(options.version)),
+    "GET /openapi.json": () => jsonResponse(openApiDocument(options.version, options.now())),
+    "GET /": (c) => c.redirect("/docs"),
     "GET /docs": () => docsPage(),
     "GET /docs/:asset": (c) => options.docsAssets(c.req.param("asset")!),
   };

@@ -7,11 +7,13 @@ import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { HeadgateError } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
+import type { AppliedRegistryWatch } from "../features/applied-registry-watch.ts";
 import type { MaterializedViews } from "../features/materialized-view.ts";
 import type { ParityVerdicts } from "../features/parity-verdict.ts";
 import type { Registry } from "../features/registry.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { ServingStore } from "../features/store/serving-store.ts";
-import { StoredSchemas } from "../features/stored-schema.ts";
+import type { StoredSchemas } from "../features/stored-schema.ts";
 import { inspectElsewhere } from "../models/deploy-graph.ts";
 import type { Models } from "../models/lifecycle.ts";
 import { loadModel } from "../models/loaded-model.ts";
@@ -43,7 +45,7 @@ import {
 import { createModelDeploys } from "./model-deploy.ts";
 import { createPredict, type Predict } from "./predict.ts";
 import { receiveWithin } from "./receive-timeout.ts";
-import { createRowWrite } from "./row-write.ts";
+import { createRowWrite, type WriteRows } from "./row-write.ts";
 import { createShadows } from "./shadow.ts";
 
 /** What the routes need of the settings; see settings/. */
@@ -57,6 +59,7 @@ export interface AssemblySettings {
   readonly maxEntities: number;
   readonly maxFuture: number;
   readonly expiryGrace: number;
+  readonly onlineStoreLayout: OnlineStoreLayout;
   readonly readyParity: number;
   readonly feastStatuses: "exact" | "present";
   readonly feastReads: "token" | "open";
@@ -68,6 +71,9 @@ export interface AssemblyParts {
   readonly settings: AssemblySettings;
   readonly registry: Registry;
   readonly applied: AppliedRegistry | undefined;
+  readonly registryWatch: AppliedRegistryWatch;
+  /** The one of this process. */
+  readonly schemas: StoredSchemas;
   readonly serving: ServingStore;
   readonly repository: ModelRepository;
   readonly models: Models;
@@ -105,11 +111,10 @@ const BODY_TIMEOUT_MS = 60_000;
 
 /** Puts the parts together. */
 export function assemble(parts: AssemblyParts): Assembly {
-  const { applied, clock, models, now, registry, repository, serving, settings } = parts;
+  const { applied, clock, models, now, registry, repository, schemas, serving, settings } = parts;
   const { store, memory } = serving;
   const { adminToken, deadline: deadlineMs, maxBodyBytes, maxEntities, maxModelBytes } = settings;
   const { maxFuture: maxFutureMs, expiryGrace: expiryGraceMs, readyParity: readyParityMs } = settings;
-  const schemas = new StoredSchemas(store.control);
   const join = createModelJoin(store, schemas, registry, memory);
   // Plans are compiled here, so that no first request pays for it.
   for (const { ready } of models.list()) for (const model of ready.values()) join(model);
@@ -117,11 +122,17 @@ export function assemble(parts: AssemblyParts): Assembly {
   const wait = (ms: number) => new Promise<void>((waited) => setTimeout(waited, ms).unref());
   const canaries = new CanaryWatch({ repository, models, join, wait });
   const shadows = createShadows({ join, clock });
-  const { comparedElsewhere, isDraining, parity, version } = parts;
-  const health = { ...{ store, memory, models, registry, applied, isDraining, parity, now }, readyParityMs };
+  const { comparedElsewhere, isDraining, parity, registryWatch, version } = parts;
+  const health = {
+    ...{ store, memory, models, registry, applied, isDraining, parity, now },
+    registryWatch,
+    readyParityMs,
+  };
   const answering = { models, join, canaries, shadows, adminToken, maxEntities, deadlineMs, now, clock };
   const isReady = async () => (await checkReadiness(health)).ready;
-  const writeRows = createRowWrite({ store, registry, applied, maxEntities, maxFutureMs, expiryGraceMs, now });
+  const { onlineStoreLayout } = settings;
+  const writing = { store, registry, applied, maxEntities, maxFutureMs, expiryGraceMs, now, onlineStoreLayout };
+  const writeRows = whileHeld(registryWatch, () => createRowWrite(writing));
   const ending = new AbortController();
   const feastRoutes = createFeastRoutes({
     ...{ store, schemas, registry, writeRows, adminToken, maxEntities, deadlineMs, now, clock },
@@ -166,6 +177,20 @@ export function assemble(parts: AssemblyParts): Assembly {
     close: () =>
       ending.abort(new HeadgateError("OVERLOADED", "This gateway is ending; deploy to another one, or again later.")),
   });
+}
+
+/**
+ * Rows are written under the ids of the registry that the gateway started with: not into a store that has lost it. One
+ * that was applied to again may have lost their origins' ids, so these are asked for anew.
+ */
+function whileHeld(registryWatch: AppliedRegistryWatch, create: () => WriteRows): WriteRows {
+  let { applied } = registryWatch;
+  let writeRows = create();
+  return async (...rows) => {
+    if (registryWatch.problem !== undefined) throw new HeadgateError("REGISTRY_NOT_APPLIED", registryWatch.problem);
+    if (applied !== registryWatch.applied) [applied, writeRows] = [registryWatch.applied, create()];
+    return writeRows(...rows);
+  };
 }
 
 /** The routes that are asked thousands of times a second. */

@@ -7,11 +7,12 @@ import { float32, int64, string } from "../features/field.ts";
 import { onDemandFeatureView } from "../features/on-demand-view.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import { createRegistry } from "../features/registry.ts";
+import { SOURCE_RANK } from "../features/row-order.ts";
 import { requestSource } from "../features/source.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK } from "../features/writer.ts";
+import { createViewWriter, recordOrigin } from "../features/writer.ts";
 import type { LoadedModel } from "../models/loaded-model.ts";
 import type { Manifest } from "../models/manifest.ts";
 import type { OutputValue } from "../models/tensor.ts";
@@ -59,7 +60,7 @@ beforeEach(async () => {
 async function write(view: FeatureView, rows: readonly (readonly [readonly (number | string)[], number | null])[]) {
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [view]).get(view.name)!;
   const originId = await recordOrigin(store.control, { run: "test" });
-  const bounds = { maxFutureMs: 1, expiryGraceMs: 1 };
+  const bounds = { maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined };
   const writer = createViewWriter({ store, view, applied, originId, sourceRank: SOURCE_RANK.file, ...bounds });
   const eventTimestampUs = (NOW_MS - 1) * 1_000;
   const times = { eventTimestampUs, createdTimestampUs: eventTimestampUs, position: 0 };

@@ -1,11 +1,12 @@
 /**
  * GET /livez: the process answers. GET /readyz: it should be sent requests: it is not draining, the store answers, and
- * at least one model is ready where there are models. One bad model does not make every gateway unready. Where a setting
+ * it holds the registry that was applied, and at least one model is ready where there are models. One bad model does not make every gateway unready. Where a setting
  * asks for it, what the models are fed must have passed its comparison with the source, too.
  */
 
 import { reasonOf } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
+import type { AppliedRegistryWatch } from "../features/applied-registry-watch.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { type ParityVerdicts, presentVerdicts } from "../features/parity-verdict.ts";
 import { viewsOf } from "../features/read-plan.ts";
@@ -25,6 +26,8 @@ export interface HealthOptions {
   readonly registry: Registry;
   /** As it was when the gateway started. */
   readonly applied: AppliedRegistry | undefined;
+  /** The same as it is in the store now. */
+  readonly registryWatch: Pick<AppliedRegistryWatch, "applied" | "problem">;
   readonly isDraining: () => boolean;
   /** The last parity verdicts, as far as they are known. */
   readonly parity: () => Promise<ParityVerdicts>;
@@ -47,7 +50,9 @@ export async function checkReadiness(
   const models = options.models.list();
   const serving = models.length === 0 || models.some((model) => model.stable?.state === "READY");
   const parityProblem = await unprovenViews(options);
-  const ready = !options.isDraining() && storeProblem === undefined && serving && parityProblem === undefined;
+  const registryProblem = options.registryWatch.problem;
+  const problems = [storeProblem, registryProblem, parityProblem];
+  const ready = !options.isDraining() && serving && problems.every((problem) => problem === undefined);
   return {
     ready,
     body: {
@@ -58,7 +63,8 @@ export async function checkReadiness(
         memory: describeMemory(options.memory),
       },
       registry_fingerprint: options.registry.fingerprint,
-      applied_fingerprint: options.applied?.fingerprint ?? null,
+      applied_fingerprint: options.registryWatch.applied?.fingerprint ?? null,
+      registry_problem: registryProblem ?? null,
       parity_problem: parityProblem ?? null,
       models: models.map((model) => ({
         name: model.name,

@@ -7,7 +7,8 @@ import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
-import { type AppliedRegistry, readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import type { AppliedRegistry } from "../features/applied-registry.ts";
+import { AppliedRegistryWatch, readHeldRegistry } from "../features/applied-registry-watch.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { materializedReader } from "../features/materialized-view.ts";
 import { parityVerdictReader } from "../features/parity-verdict.ts";
@@ -15,6 +16,7 @@ import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openServingStore, type ServingStore } from "../features/store/serving-store.ts";
+import type { StoredSchemas } from "../features/stored-schema.ts";
 import { type Models, openModels } from "../models/lifecycle.ts";
 import { type ModelRepository, openModelRepository } from "../models/repository.ts";
 import { watchModels } from "../models/repository-watch.ts";
@@ -59,11 +61,13 @@ export async function startGateway(
   try {
     serving = await openStore(config, registry);
     telemetry.watchStore(serving);
-    const applied = await readAppliedRegistry(serving.store.control);
-    requireApplied(applied, registry, registry.views.values());
+    const held = await readHeldRegistry(serving.store.control, registry, registry.views.values());
+    const { applied, schemas } = held;
+    const registryWatch = new AppliedRegistryWatch(held);
     repository = await openRepository(config);
     models = await loadModels(config, registry, repository);
-    return await listen({ config, registry, applied, serving, repository, models, telemetry, now, link });
+    const opened = { config, registry, applied, registryWatch, schemas, serving, repository, models };
+    return await listen({ ...opened, telemetry, now, link });
   } catch (thrown) {
     await models?.close();
     await repository?.close();
@@ -115,6 +119,8 @@ interface Parts {
   readonly config: Config;
   readonly registry: Registry;
   readonly applied: AppliedRegistry | undefined;
+  readonly registryWatch: AppliedRegistryWatch;
+  readonly schemas: StoredSchemas;
   readonly serving: ServingStore;
   readonly repository: ModelRepository;
   readonly models: Models;
@@ -124,7 +130,7 @@ interface Parts {
 }
 
 async function listen(parts: Parts): Promise<Gateway> {
-  const { config, registry, serving, repository, models, telemetry, now, link } = parts;
+  const { config, registry, registryWatch, serving, repository, models, telemetry, now, link } = parts;
   const { store } = serving;
   const clock = () => performance.now();
   const lag = new LoopLag(clock());
@@ -158,11 +164,9 @@ async function listen(parts: Parts): Promise<Gateway> {
     setImmediate(() => lag.turned());
   }, BEAT_MS).unref();
   const servedLog = startServedLog(config);
-  const watching = watchModels(models, {
-    repository,
-    intervalMs: config.modelsPoll,
-    wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
-  });
+  const wait = (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal, ref: false });
+  const watching = watchModels(models, { repository, intervalMs: config.modelsPoll, wait });
+  registryWatch.start(wait);
   // One of several workers does it for all.
   const sweeping =
     link === undefined || link.place === 1
@@ -184,7 +188,7 @@ async function listen(parts: Parts): Promise<Gateway> {
     assembly.close();
     await drained;
     await servedLog?.close();
-    await watching.close();
+    await Promise.all([watching.close(), registryWatch.close()]);
     await models.close();
     await repository.close();
     await store.close();

@@ -40,7 +40,11 @@ const LOADED: JsonObject = whole({
 const MODEL: JsonObject = whole({
   name: TEXT,
   state: STATE,
-  reason: { ...TEXT_OR_NULL, description: "Why there is no stable version, or another one than there should be." },
+  reason: {
+    ...TEXT_OR_NULL,
+    description:
+      "Why there is no stable version, or another one than there should be, or what the traffic names that is not there.",
+  },
   traffic: orNull(ref("Traffic")),
   stable: orNull(ref("LoadedVersion")),
   canary: orNull(whole({ version: VERSION, percent: { type: "number" }, ended_because: TEXT_OR_NULL })),

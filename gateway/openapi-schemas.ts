@@ -25,7 +25,11 @@ export const WRITE_ROWS_REQUEST: JsonObject = {
             type: ["object", "null"],
             description: "Field → value; a field that is absent is null. null instead of them deletes the row.",
           },
-          event_timestamp: { type: "string", format: "date-time", description: "When it happened." },
+          event_timestamp: {
+            type: "string",
+            format: "date-time",
+            description: "When it happened. An older event than the stored row's is answered with stale.",
+          },
           created_timestamp: {
             type: "string",
             format: "date-time",

@@ -1,7 +1,12 @@
 import { expect, test } from "vitest";
 import { openApiDocument } from "./openapi.ts";
 
-const { components, paths } = JSON.parse(JSON.stringify(openApiDocument("0.0.0")));
+const { components, paths } = JSON.parse(JSON.stringify(openApiDocument("0.0.0", Date.UTC(2026, 10, 23))));
+
+test("the example of a row to write has happened now, so that it is newer than what is stored", () => {
+  const { example } = paths["/features/{view}/rows"].post.requestBody.content["application/json"];
+  expect(example.rows[0].event_timestamp).toBe("2026-11-23T00:00:00.000Z");
+});
 
 test("metrics are text", () => {
   expect(Object.keys(paths["/metrics"].get.responses["200"].content)).toEqual(["text/plain"]);

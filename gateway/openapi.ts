@@ -5,6 +5,7 @@
 
 import { ERRORS, type ErrorCode } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
+import { formatTimestampUs } from "../features/timestamp.ts";
 import { feastPaths } from "./feast-http/openapi-paths.ts";
 import { inferencePaths } from "./inference-protocol/openapi-paths.ts";
 import { MODEL_SCHEMAS } from "./openapi-model-schemas.ts";
@@ -52,8 +53,8 @@ const DEBUG_CODES: readonly ErrorCode[] = [
   "STORE_UNREACHABLE",
 ];
 
-/** The document; `version` is the package's. */
-export function openApiDocument(version: string): JsonObject {
+/** The document; `version` is the package's. An event in an example happens at `nowMs`, or what is stored would be newer. */
+export function openApiDocument(version: string, nowMs: number): JsonObject {
   return {
     openapi: "3.1.0",
     info: {
@@ -79,7 +80,7 @@ export function openApiDocument(version: string): JsonObject {
           responses: problems(DEBUG_CODES),
         }),
       },
-      "/features/{view}/rows": { post: writeRowsOperation() },
+      "/features/{view}/rows": { post: writeRowsOperation(nowMs) },
       ...modelPaths({ operation, parameter, problems }),
       ...inferencePaths({ operation, parameter }),
       ...feastPaths({ operation }),
@@ -155,7 +156,7 @@ const WRITE_ROWS_CODES: readonly ErrorCode[] = [
   "STORE_UNWRITABLE",
 ];
 
-function writeRowsOperation(): JsonObject {
+function writeRowsOperation(nowMs: number): JsonObject {
   return {
     ...operation("Write rows of a feature view, newest wins", "features", {
       security: [{ adminToken: [] }],
@@ -172,7 +173,7 @@ function writeRowsOperation(): JsonObject {
               {
                 entity: { customer_id: 17 },
                 values: { orders_30d: 4, aov_30d: 49.5, returns_rate_30d: 0, time_since_last_d: 1.5 },
-                event_timestamp: "2026-11-22T10:00:00Z",
+                event_timestamp: formatTimestampUs(nowMs * 1_000),
               },
             ],
           },

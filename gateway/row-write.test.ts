@@ -5,6 +5,7 @@ import { featureView } from "../features/feature-view.ts";
 import { array, bytes, float32, int64, string, timestamp } from "../features/field.ts";
 import { createRegistry } from "../features/registry.ts";
 import { inspectRow } from "../features/row-inspection.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
@@ -19,7 +20,9 @@ const view = featureView("basket", {
   ttl: "2d",
   schema: { total: float32(), big: int64(), seen: timestamp(), blob: bytes(), last: array(int64()) },
 });
-const registry = createRegistry([shop, view].map((definition) => ({ definition, file: "basket.ts" })));
+const shift = entity("shift", { joinKeys: { began: timestamp() } });
+const shifts = featureView("shifts", { entities: [shift], schema: { total: float32() } });
+const registry = createRegistry([shop, view, shift, shifts].map((definition) => ({ definition, file: "basket.ts" })));
 const key = { shop: "a/b", customer_id: 17 };
 const row = (more: object) => ({
   entity: key,
@@ -33,12 +36,12 @@ let write: WriteRows;
 beforeEach(async () => {
   store = openMemoryStore();
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
-  write = await openRowWrite();
+  write = await openRowWrite("packed");
 });
 
-async function openRowWrite() {
+async function openRowWrite(onlineStoreLayout: OnlineStoreLayout) {
   const applied = await readAppliedRegistry(store.control);
-  const settings = { maxEntities: 3, maxFutureMs: 300_000, expiryGraceMs: 1_000 };
+  const settings = { maxEntities: 3, maxFutureMs: 300_000, expiryGraceMs: 1_000, onlineStoreLayout };
   return createRowWrite({ store, registry, applied, now: () => NOW_MS, ...settings });
 }
 
@@ -72,6 +75,25 @@ test("the newest wins, a repetition changes nothing, and a correction of equal t
   expect(await outcome(row({}))).toBe("equal");
   expect(await outcome(row({ event_timestamp: "2026-11-22T09:00:00Z" }))).toBe("stale");
   expect(await outcome(row({ values: { total: 2 }, created_timestamp: "2026-11-22T10:05:00Z" }))).toBe("written");
+});
+
+test("rows of the same times end the same in either order: what has the greater values stays", async () => {
+  const outcomes = async (...rows: object[]) => {
+    const answers: unknown[] = [];
+    for (const one of rows) answers.push(...((await write("basket", { rows: [one] })) as { outcomes: [] }).outcomes);
+    return answers;
+  };
+  const other = { event_timestamp: "2026-11-22T12:00:00Z" };
+  const [lesser, greater] = [{ values: { total: 1.5 } }, { values: { total: 2.5 } }];
+  expect(await outcomes(row(lesser), row(greater))).toEqual(["written", "written"]);
+  expect(await outcomes(row({ ...greater, ...other }), row({ ...lesser, ...other }))).toEqual(["written", "stale"]);
+  expect(await stored()).toMatchObject({ values: { total: 2.5 } });
+  expect(await outcomes(row({ values: null, ...other }), row({ ...greater, ...other }))).toEqual(["written", "stale"]);
+});
+
+test("a time without a zone is UTC", async () => {
+  await write("basket", { rows: [row({ event_timestamp: "2026-11-22T10:00:00" })] });
+  expect(await stored()).toMatchObject({ event_timestamp: "2026-11-22T10:00:00.000Z" });
 });
 
 test("null values delete, and a late older row does not bring the entity back", async () => {
@@ -112,7 +134,7 @@ describe("what can't be taken is named, and nothing of its request is written", 
       "a timestamp that is a number",
       { rows: [row({ event_timestamp: 1 })] },
       "ROWS_INVALID",
-      /event_timestamp is 1; write RFC 3339/,
+      /event_timestamp is 1; write RFC 3339, UTC where it has no zone/,
     ],
     [
       "an absurd timestamp",
@@ -137,13 +159,24 @@ describe("what can't be taken is named, and nothing of its request is written", 
     expect(await status()).toBe("NOT_FOUND");
   });
 
+  test("a join key that the store's layout has no key for", async () => {
+    const rows = ["10:00:00Z", "10:00:01.5Z"].map((at) => row({ entity: { began: `2026-11-22T${at}` } }));
+    const writeFeasts = await openRowWrite("feast");
+    const message =
+      `rows[1]: join key "began" is 2026-11-22T10:00:01.500Z, ` +
+      "and in Feast's layout timestamps are whole seconds: cut them to seconds at the source.";
+    await expect(writeFeasts("shifts", { rows })).rejects.toMatchObject({ code: "ROWS_INVALID", message });
+    expect((await store.scan("shifts", 10)).rows).toEqual([]);
+    expect(await write("shifts", { rows })).toMatchObject({ rows_written: 2 });
+  });
+
   test("an unknown view", async () => {
     await expect(write("cart", { rows: [row({})] })).rejects.toMatchObject({ code: "VIEW_NOT_FOUND" });
   });
 
   test("a view that is not applied", async () => {
     store = openMemoryStore();
-    write = await openRowWrite();
+    write = await openRowWrite("packed");
     await expect(write("basket", { rows: [row({})] })).rejects.toMatchObject({ code: "REGISTRY_NOT_APPLIED" });
   });
 });

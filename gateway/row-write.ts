@@ -13,10 +13,12 @@ import type { FeatureView } from "../features/feature-view.ts";
 import { type Accept, type FieldType, REFUSED, type Schema, typeName } from "../features/field.ts";
 import { compileFromJson, isObject, type JsonValue } from "../features/json-value.ts";
 import { type Registry, viewJoinKeys } from "../features/registry.ts";
+import { SOURCE_RANK } from "../features/row-order.ts";
 import { shown } from "../features/shown.ts";
+import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { OnlineStore, RowWrite, WriteOutcome } from "../features/store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs, parseTimestampUs } from "../features/timestamp.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK, type SourceRow, type ViewWriter } from "../features/writer.ts";
+import { createViewWriter, recordOrigin, type SourceRow, type ViewWriter } from "../features/writer.ts";
 
 /** What rows over HTTP depend on. */
 export interface RowWriteOptions {
@@ -30,6 +32,8 @@ export interface RowWriteOptions {
   readonly maxFutureMs: number;
   /** How long a row is kept beyond its ttl, ms. */
   readonly expiryGraceMs: number;
+  /** Of the store. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -78,6 +82,7 @@ async function openDoor(options: RowWriteOptions, view: FeatureView, route: stri
     sourceRank: SOURCE_RANK.stream,
     maxFutureMs: options.maxFutureMs,
     expiryGraceMs: options.expiryGraceMs,
+    keyRefusal: compileKeyRefusal(options.onlineStoreLayout, viewJoinKeys(view)),
   });
   return { writer, parse: compileParseRow(view, options.maxFutureMs) };
 }
@@ -157,7 +162,9 @@ function compileParseMembers(
 function timestampOf(value: unknown, what: string): number {
   const timestampUs = typeof value === "string" ? parseTimestampUs(value) : undefined;
   if (isEventTimestampUs(timestampUs)) return timestampUs;
-  throw invalid(`${what} is ${shown(value)}; write RFC 3339 between 1900 and 2150, such as "2026-11-22T02:00:00Z".`);
+  throw invalid(
+    `${what} is ${shown(value)}; write RFC 3339, UTC where it has no zone, between 1900 and 2150, such as "2026-11-22T02:00:00Z".`,
+  );
 }
 
 function encode(writer: ViewWriter, row: SourceRow, index: number, nowMs: number): RowWrite {

@@ -14,9 +14,10 @@ import { parseJson } from "../features/json-text.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import { createRegistry } from "../features/registry.ts";
+import { SOURCE_RANK } from "../features/row-order.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
 import { StoredSchemas } from "../features/stored-schema.ts";
-import { createViewWriter, recordOrigin, SOURCE_RANK } from "../features/writer.ts";
+import { createViewWriter, recordOrigin } from "../features/writer.ts";
 import { expectEqual } from "../models/fixtures/answers.ts";
 import { type Expected, readExpected, ZOO, ZOO_MODELS } from "../models/fixtures/zoo.ts";
 import { type Models, openModels } from "../models/lifecycle.ts";
@@ -187,7 +188,7 @@ async function writeZoo() {
   for (const [v, view] of views.entries()) {
     const writer = createViewWriter({
       ...{ store, view, applied: applied.get(view.name)!, originId, sourceRank: SOURCE_RANK.file },
-      ...{ maxFutureMs: 1, expiryGraceMs: 1 },
+      ...{ maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined },
     });
     const rows = expectedOf.get(ZOO_MODELS[v]!)!.rows.map((values, position) => {
       const row = writer.encode({ entity: [position], values, ...times, position }, NOW_MS);

@@ -4,20 +4,23 @@
  * is waited for.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
 import { HeadgateError, reasonOf } from "../errors.ts";
-import { readAppliedRegistry, requireApplied } from "../features/applied-registry.ts";
+import { AppliedRegistryWatch, type HeldRegistry, readHeldRegistry } from "../features/applied-registry-watch.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openOnlineStore } from "../features/store/open.ts";
 import { type HealthServer, openHealthServer } from "../health-server.ts";
 import { startTelemetry, type Telemetry } from "../telemetry.ts";
-import { type ConsumerOptions, openConsumer, type StreamConsumer } from "./consumer.ts";
+import { openConsumer, type StreamConsumer } from "./consumer.ts";
 import { openDeadLetterQueue } from "./dead-letter.ts";
 import { DeadLetterRate } from "./dead-letter-rate.ts";
 import { compileTopicDecoder } from "./decode.ts";
+import { type End, endsOnce } from "./ending.ts";
 import { gatherWrites } from "./gathered-writes.ts";
+import { whileHeld } from "./held-writes.ts";
 import type { KafkaConnection } from "./kafka-client.ts";
 import { openProducer, type StreamProducer } from "./kafka-producer.ts";
 import { createPartitionLoad } from "./partition-load.ts";
@@ -26,7 +29,7 @@ import { RefusedBatches } from "./refused-batches.ts";
 import { type ReplayReport, replayDeadLetters } from "./replay.ts";
 import { openSchemaRegistry } from "./schema-registry.ts";
 import { StoreHistory } from "./store-history.ts";
-import { consumerGroup, kafkaConnection, startFrom } from "./stream-settings.ts";
+import { consumerGroup, consumerSettings, kafkaConnection, startFrom } from "./stream-settings.ts";
 import { StreamState } from "./stream-state.ts";
 import { chooseStreams, planTopics, type Subscription, type TopicPlan } from "./topic-plan.ts";
 
@@ -37,7 +40,10 @@ export interface Ingester {
   readonly topics: Readonly<Record<string, readonly string[]>>;
   /** Where /livez, /readyz and /metrics are. */
   readonly healthUrl: string;
-  /** Resolves when closed; rejects with what ends it: STREAM_DENIED, TOO_MANY_DEAD_LETTERS. It is still to be closed then. */
+  /**
+   * Resolves when closed; rejects with what ends it: STREAM_DENIED, TOO_MANY_DEAD_LETTERS, and REGISTRY_NOT_APPLIED when the
+   * store has lost the registry. It is still to be closed then.
+   */
   readonly ended: Promise<void>;
   /** Finishes the batches under way, commits, leaves the group and frees everything. Safe to call twice. */
   close(): Promise<void>;
@@ -79,7 +85,8 @@ export async function replay(config: Config, { views }: IngestRequest, signal: A
       ensureTopic: (topic, likeTopic) => producer.ensureTopic(topic, likeTopic),
       openConsumer: (topics, onBatch) =>
         openConsumer({
-          ...consumerOptions(config, connection),
+          ...consumerSettings(config, connection),
+          now: monotonicMs,
           // A group of its own that has committed nothing; Kafka forgets it when its offsets' retention is over.
           groupId: `${consumerGroup(config, views)}-dlq-${new Date(now()).toISOString()}`,
           topics,
@@ -99,6 +106,8 @@ export async function replay(config: Config, { views }: IngestRequest, signal: A
 interface OpenedStreams {
   readonly registry: Registry;
   readonly store: OnlineStore;
+  /** What the plan writes by, to be watched. */
+  readonly held: HeldRegistry;
   readonly connection: KafkaConnection;
   readonly producer: StreamProducer;
   readonly plan: TopicPlan;
@@ -121,9 +130,10 @@ async function openStreams(
   });
   try {
     const chosen = [...streams.values()].flat().map(({ view }) => view);
+    const held = await readHeldRegistry(store.control, registry, chosen);
     const plan = planTopics({
       streams,
-      applied: requireApplied(await readAppliedRegistry(store.control), registry, chosen),
+      applied: held.lines,
       compileDecoder,
       control: store.control,
       maxFutureMs: config.maxFuture,
@@ -135,7 +145,7 @@ async function openStreams(
       await producer.close();
       await store.close();
     };
-    return { registry, store, connection, producer, plan, close };
+    return { registry, store, held, connection, producer, plan, close };
   } catch (thrown) {
     await store.close();
     throw thrown;
@@ -156,8 +166,9 @@ interface Parts extends OpenedStreams {
 
 async function start(parts: Parts): Promise<Ingester> {
   const { config, plan, telemetry, group } = parts;
-  const ending = ended();
-  const stream = openStream(parts, ending.end);
+  const ending = endsOnce();
+  const watch = watchRegistry(parts, ending.end);
+  const stream = openStream(parts, watch, ending.end);
   const { consumer, state, history } = stream;
   let health: HealthServer;
   try {
@@ -173,8 +184,11 @@ async function start(parts: Parts): Promise<Ingester> {
   };
   const polling = setInterval(poll, config.historyInterval);
   poll();
+  watch.start((ms, signal) => sleep(ms, undefined, { signal }));
   const close = async () => {
     clearInterval(polling);
+    // First, so that what it found stays found: a batch under way is then not taken, whatever is applied meanwhile.
+    await watch.close();
     await consumer.close();
     await history.close();
     await health.close();
@@ -199,11 +213,22 @@ interface Stream {
   readonly history: StoreHistory;
 }
 
+/** A store that lost the registry ends the ingester; one that was applied to anew may have lost the origins' ids. */
+function watchRegistry({ held, plan }: Parts, end: End): AppliedRegistryWatch {
+  const onChange = () => {
+    plan.forgetOrigins();
+    if (watch.problem !== undefined) end(new HeadgateError("REGISTRY_NOT_APPLIED", watch.problem));
+  };
+  const watch: AppliedRegistryWatch = new AppliedRegistryWatch({ ...held, onChange });
+  return watch;
+}
+
 /** Begins to read. */
-function openStream({ config, plan, store, producer, connection, now, group }: Parts, end: End): Stream {
+function openStream(parts: Parts, watch: AppliedRegistryWatch, end: End): Stream {
+  const { config, plan, store, producer, connection, now, group } = parts;
   const load = createPartitionLoad({
     plan,
-    store: gatherWrites(store),
+    store: whileHeld(gatherWrites(store), watch),
     deadLetters: openDeadLetterQueue(producer),
     rate: new DeadLetterRate(config),
     maxFutureMs: config.maxFuture,
@@ -216,7 +241,8 @@ function openStream({ config, plan, store, producer, connection, now, group }: P
   const refused = new RefusedBatches({ now, onLasting: end });
   const watched = refused.watched(load);
   const consumer = openConsumer({
-    ...consumerOptions(config, connection),
+    ...consumerSettings(config, connection),
+    now: monotonicMs,
     groupId: group,
     topics: [...plan.topics.keys()],
     startFrom: startFrom(config.ingestStart),
@@ -255,19 +281,6 @@ function openHealth(
   });
 }
 
-/** Is told what ends an ingester; undefined: it was closed. */
-type End = (cause: unknown) => void;
-
-/** A promise, and what settles it: resolved with undefined, rejected with anything else. */
-function ended(): { readonly ended: Promise<void>; readonly end: End } {
-  let end: End = () => {};
-  const ended = new Promise<void>((resolve, reject) => {
-    end = (cause) => (cause === undefined ? resolve() : reject(cause));
-  });
-  ended.catch(() => {});
-  return { ended, end };
-}
-
 /** The store or Kafka being away is told where it hinders the stream; the next check makes up for this one. */
 function tellUnchecked(telemetry: Telemetry, cause: unknown): void {
   if (cause instanceof HeadgateError && cause.retriable) return;
@@ -276,15 +289,3 @@ function tellUnchecked(telemetry: Telemetry, cause: unknown): void {
 
 /** For lengths of time: the wall clock may be set. */
 const monotonicMs = () => performance.now();
-
-function consumerOptions(
-  config: Config,
-  connection: KafkaConnection,
-): Pick<ConsumerOptions, "connection" | "maxInFlightBytes" | "stallTimeoutMs" | "now"> {
-  return {
-    connection,
-    maxInFlightBytes: config.ingestMaxInFlightBytes,
-    stallTimeoutMs: config.ingestStallTimeout,
-    now: monotonicMs,
-  };
-}

@@ -74,3 +74,12 @@ export function startFrom(ingestStart: string): ConsumerOptions["startFrom"] {
   if (ingestStart === "earliest" || ingestStart === "latest") return ingestStart;
   return { timestampMs: Math.floor(parseTimestampUs(ingestStart)! / 1_000) };
 }
+
+/** How much a consumer fetches at a time, and how long it may stand still. */
+export function consumerSettings(
+  settings: { readonly ingestMaxInFlightBytes: number; readonly ingestStallTimeout: number },
+  connection: KafkaConnection,
+): Pick<ConsumerOptions, "connection" | "maxInFlightBytes" | "stallTimeoutMs"> {
+  const { ingestMaxInFlightBytes: maxInFlightBytes, ingestStallTimeout: stallTimeoutMs } = settings;
+  return { connection, maxInFlightBytes, stallTimeoutMs };
+}

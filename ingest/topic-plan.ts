@@ -10,10 +10,12 @@ import { HeadgateError } from "../errors.ts";
 import type { AppliedView } from "../features/applied-registry.ts";
 import { findView } from "../features/catalog.ts";
 import type { FeatureView } from "../features/feature-view.ts";
-import type { Registry } from "../features/registry.ts";
+import { type Registry, viewJoinKeys } from "../features/registry.ts";
+import { SOURCE_RANK } from "../features/row-order.ts";
 import type { KafkaSource } from "../features/source.ts";
+import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
-import { createRowEncoder, encodedView, type RowEncoder, recordOrigin, SOURCE_RANK } from "../features/writer.ts";
+import { createRowEncoder, encodedView, type RowEncoder, recordOrigin } from "../features/writer.ts";
 import { deadLetterTopic, isTopicNameTooLong } from "./dead-letter.ts";
 import type { TopicDecoder } from "./decode.ts";
 
@@ -49,8 +51,8 @@ export interface TopicPlanOptions {
   readonly control: ControlStore;
   readonly maxFutureMs: number;
   readonly expiryGraceMs: number;
-  /** See RowEncoderOptions. */
-  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
+  /** Of the store that the rows are for. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
 }
 
 /**
@@ -114,7 +116,7 @@ function planTopic(
         sourceRank: SOURCE_RANK.stream,
         maxFutureMs,
         expiryGraceMs,
-        onlineStoreLayout,
+        keyRefusal: compileKeyRefusal(onlineStoreLayout, viewJoinKeys(view)),
       }),
     );
     known.set(partition, encoders);

@@ -10,7 +10,15 @@ import { HeadgateError, reasonOf } from "../errors.ts";
 import { compileReadPlan, type ReadPlan, requestDifference } from "../features/read-plan.ts";
 import type { DeployTools } from "./deploy.ts";
 import { parseManifest } from "./manifest.ts";
-import { canaryMeant, newestBeside, onlyShadow, stableOf, type TrafficNow } from "./meant-version.ts";
+import {
+  canaryMeant,
+  newestBeside,
+  onlyShadow,
+  partsThere,
+  promotionMeant,
+  stableOf,
+  type TrafficNow,
+} from "./meant-version.ts";
 import { checkModelName, type ModelRepository, type TrafficFile } from "./repository.ts";
 import { requireAnswer } from "./repository-answer.ts";
 import {
@@ -86,12 +94,12 @@ export async function changeTraffic(
   const wanted = change.next(now);
   const next = checkTraffic(trafficJson(wanted), `the traffic of model "${model}"`);
   const content = formatTraffic(next);
-  if (traffic !== undefined && etag !== undefined && formatTraffic(traffic) === content) {
-    return { traffic: next, etag, changed: false };
-  }
   const answering = [next.stable, ...(next.canary === undefined ? [] : [next.canary.version]), ...next.shadow];
   for (const version of new Set([...answering, ...(next.previous === undefined ? [] : [next.previous])])) {
     requireVersion(model, version, versions);
+  }
+  if (traffic !== undefined && etag !== undefined && formatTraffic(traffic) === content) {
+    return { traffic: next, etag, changed: false };
   }
   if (change.isReturn?.(now) !== true) await requireServing(tools, model, answering);
   return { traffic: next, etag: await repository.putTraffic(model, content, etag), changed: true };
@@ -100,23 +108,32 @@ export async function changeTraffic(
 /** Makes a version stable: the one given, else the canary's, else the newest. The one before stays ready to go back to. */
 export function promote(version: number | undefined): TrafficChange {
   return {
-    next: ({ traffic, stable, versions }) => {
-      const promoted = version ?? traffic?.canary?.version ?? versions[0]!;
-      const shadow = (traffic?.shadow ?? []).filter((one) => one !== promoted);
-      const before = stable === promoted ? traffic?.previous : stable;
-      return { stable: promoted, canary: undefined, shadow, previous: before === promoted ? undefined : before };
+    next: (now) => {
+      const promoted = version ?? promotionMeant(now);
+      const { previous, shadow, stable } = partsThere(now);
+      const before = [stable, previous].find((one) => one !== undefined && one !== promoted);
+      return {
+        ...{ stable: promoted, canary: undefined, previous: before },
+        shadow: shadow.filter((one) => one !== promoted),
+      };
     },
   };
 }
 
-/** Gives a version a share of the entities: the one given, else the one that is canary, else the newest. */
-export function canary(given: number | undefined, percent: number, guard: CanaryGuard | undefined): TrafficChange {
+/**
+ * Gives a version a share of the entities: the one given, else the one that is canary, else the newest. Without a guard
+ * the canary that there is keeps its own.
+ */
+export function canary(given: number | undefined, percent: number, newGuard: CanaryGuard | undefined): TrafficChange {
   return {
     next: (now) => {
-      const { traffic } = now;
       const version = given ?? canaryMeant(now);
-      const shadow = (traffic?.shadow ?? []).filter((one) => one !== version);
-      return { stable: stableOf(now), canary: { version, percent, guard }, shadow, previous: traffic?.previous };
+      const { canary: before, previous, shadow } = partsThere(now);
+      const guard = newGuard ?? (before?.version === version ? before.guard : undefined);
+      return {
+        ...{ stable: stableOf(now), canary: { version, percent, guard }, previous },
+        shadow: shadow.filter((one) => one !== version),
+      };
     },
   };
 }
@@ -128,15 +145,10 @@ export function canary(given: number | undefined, percent: number, guard: Canary
 export function shadow(given: number | undefined, isOn: boolean): TrafficChange {
   return {
     next: (now) => {
-      const { traffic } = now;
       const version = given ?? (isOn ? newestBeside(now) : onlyShadow(now));
-      const others = (traffic?.shadow ?? []).filter((one) => one !== version);
-      return {
-        stable: stableOf(now),
-        canary: traffic?.canary,
-        shadow: isOn ? [...others, version] : others,
-        previous: traffic?.previous,
-      };
+      const { canary, previous, shadow } = partsThere(now);
+      const others = shadow.filter((one) => one !== version);
+      return { stable: stableOf(now), canary, shadow: isOn ? [...others, version] : others, previous };
     },
     isReturn: () => !isOn,
   };
@@ -146,22 +158,28 @@ export function shadow(given: number | undefined, isOn: boolean): TrafficChange 
 export function rollback(): TrafficChange {
   return {
     next: (now) => {
-      const { model, traffic, versions } = now;
-      if (traffic?.canary !== undefined) return { ...traffic, canary: undefined };
-      const stable = stableOf(now);
-      const back = traffic?.previous ?? versions.find((version) => version < stable);
+      const { model, versions } = now;
+      const { previous, shadow, stable: leaving } = partsThere(now);
+      if (endsCanary(now)) return { stable: stableOf(now), canary: undefined, shadow, previous };
+      const stable = now.stable ?? stableOf(now);
+      const back = previous ?? versions.find((version) => version < stable);
       if (back === undefined) {
         throw new HeadgateError(
           "TRAFFIC_INVALID",
           `Model "${model}" has no version to go back to: there is none before version ${stable}.`,
         );
       }
-      const left = (traffic?.shadow ?? []).filter((version) => version !== back);
-      return { stable: back, canary: undefined, shadow: left, previous: stable };
+      const left = shadow.filter((version) => version !== back);
+      return { stable: back, canary: undefined, shadow: left, previous: leaving };
     },
     // The version below the first that was ever promoted has not served.
-    isReturn: ({ traffic }) => traffic?.canary !== undefined || traffic?.previous !== undefined,
+    isReturn: (now) => endsCanary(now) || partsThere(now).previous !== undefined,
   };
+}
+
+/** Without a stable version that could answer in the canary's place there is more to take back. */
+function endsCanary(now: TrafficNow): boolean {
+  return now.traffic?.canary !== undefined && partsThere(now).stable !== undefined;
 }
 
 /** The traffic as somebody wrote it. */
@@ -180,8 +198,9 @@ function understood({ content, file }: TrafficFile): Traffic | undefined {
 
 /**
  * Deletes a version for good, or what a deploy that died left of one; its number is never used again. Throws
- * VERSION_NOT_FOUND, and VERSION_IN_USE while it answers or shadows. One that is only kept to go back to is let go of
- * first. The traffic is not held meanwhile: a promote of the same version at the same moment names one that is gone.
+ * VERSION_NOT_FOUND, VERSION_IN_USE while it answers or shadows, and TRAFFIC_INVALID where the stable version is not there,
+ * so that nobody knows who answers. One that is only kept to go back to is let go of first. The traffic is not held
+ * meanwhile: a promote of the same version at the same moment names one that is gone.
  */
 export async function retire(
   tools: Pick<TrafficTools, "repository" | "servingVersion">,
@@ -189,8 +208,11 @@ export async function retire(
   version: number,
 ): Promise<void> {
   const { repository, servingVersion } = tools;
-  const { etag, traffic } = await readTrafficState(repository, model);
-  const stable = traffic?.stable ?? (await servingVersion(model));
+  const { etag, traffic, versions } = await readTrafficState(repository, model);
+  const stable =
+    traffic === undefined
+      ? await servingVersion(model)
+      : stableOf({ model, versions, traffic, etag, stable: traffic.stable });
   const part = partOf(version, stable, traffic);
   if (part !== undefined) {
     throw new HeadgateError("VERSION_IN_USE", `Version ${version} of model "${model}" is ${part}.`);

@@ -180,6 +180,16 @@ test("where there is no model at all the refusal says how to get one", async () 
   );
 });
 
+test("a folder that is not there yet holds no model until it is", async () => {
+  await rm(directory, { recursive: true });
+  const repository = await openModelRepository(directory, { mayBeEmpty: true });
+  models = await openModels({ repository, columnsOf: zooColumns, now: () => performance.now() });
+  expect(models.list()).toEqual([]);
+  await copy("double");
+  await models.refresh();
+  expect(models.list().map(({ name }) => name)).toEqual(["double"]);
+});
+
 test("closing ends every version", async () => {
   await copy("double");
   await copy("string");

@@ -4,7 +4,7 @@
  * nothing of a swap; the version that it holds is closed after it.
  */
 
-import { reasonOf } from "../errors.ts";
+import { HeadgateError, reasonOf } from "../errors.ts";
 import { ModelVersions } from "./model-versions.ts";
 import type { ModelsOptions, RefreshedUntil, ServedModel } from "./served-model.ts";
 import { SpareWorker } from "./spare-worker.ts";
@@ -49,11 +49,21 @@ class OpenModels implements Models {
   }
 
   async open(): Promise<void> {
-    for (const name of await this.#options.repository.models()) {
+    for (const name of await this.#modelsAtStart()) {
       // What is wrong with a model is in its snapshot.
       await this.#refreshModel(name).catch(reasonOf);
     }
     this.#isServing = true;
+  }
+
+  /** A folder that is not there yet holds none; whether one may start so was asked when it was opened. */
+  async #modelsAtStart(): Promise<readonly string[]> {
+    try {
+      return await this.#options.repository.models();
+    } catch (thrown) {
+      if (thrown instanceof HeadgateError && thrown.code === "SOURCE_NOT_FOUND") return [];
+      throw thrown;
+    }
   }
 
   get(name: string): ServedModel | undefined {

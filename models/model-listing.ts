@@ -7,13 +7,13 @@ import { channel } from "node:diagnostics_channel";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import type { ModelRepository } from "./repository.ts";
 import { isModelName } from "./repository-layout.ts";
-import { parseStoredTraffic, type Traffic, type TrafficJson, trafficJson } from "./traffic.ts";
+import { absentParts, parseStoredTraffic, type Traffic, type TrafficJson, trafficJson } from "./traffic.ts";
 
 /** A model as the repository has it. */
 export interface ModelListing {
   /** By version, newest first. */
   readonly fingerprints: ReadonlyMap<number, string>;
-  /** Where the file can't be understood what it said before. */
+  /** Where the file can't be understood, or nothing can be listed, what it said before. */
   readonly traffic: Traffic | undefined;
   /** Of the file that `traffic` was read from. */
   readonly trafficEtag: string | undefined;
@@ -41,8 +41,10 @@ export interface ModelNoticedEvent {
   /** Undefined: it was never looked at before. */
   readonly from: NoticedModel | undefined;
   readonly to: NoticedModel;
-  /** Why its files can't be understood and what to do; undefined where they can, or it was told of the same files. */
+  /** Why its files can't be followed as they are and what to do; undefined where they can, or it was told of the same files. */
   readonly problem: string | undefined;
+  /** True: its files could not be followed at the look before, and now they can. */
+  readonly isMended: boolean;
 }
 
 /** What can change of a model under a gateway. */
@@ -58,25 +60,34 @@ const modelNoticed = channel("headgate:model-noticed");
 /** Tells of a model that was looked at after `before` was known of it. */
 export function publishNoticed(model: string, before: ModelListing, now: ModelListing): void {
   if (!modelNoticed.hasSubscribers) return;
-  const isTold = now.problem === before.problem && now.trafficFileEtag === before.trafficFileEtag;
+  const [known, problem] = [before, now].map((listing) => troubleOf(model, listing));
+  const isTold = problem === known && now.trafficFileEtag === before.trafficFileEtag;
   const event: ModelNoticedEvent = {
     model,
     from: before === NOTHING_LISTED ? undefined : noticed(before),
     to: noticed(now),
-    problem: isTold || now.isGone ? undefined : now.problem,
+    problem: isTold || now.isGone ? undefined : problem,
+    isMended: known !== undefined && !before.isGone && problem === undefined,
   };
   modelNoticed.publish(event);
+}
+
+/** Why what the repository says of a model can't be followed as it is. */
+function troubleOf(model: string, { fingerprints, problem, traffic }: ModelListing): string | undefined {
+  // Where no version is there at all, that is what is told.
+  if (problem !== undefined || traffic === undefined || fingerprints.size === 0) return problem;
+  return absentParts(model, traffic, [...fingerprints.keys()]).join(" ") || undefined;
 }
 
 function noticed({ fingerprints, traffic }: ModelListing): NoticedModel {
   return { versions: [...fingerprints.keys()], traffic: traffic === undefined ? null : trafficJson(traffic) };
 }
 
-/** Looks at a model; `before` is what was found last. Rejects when the repository does not answer. */
+/** Looks at a model; `known` gives what is known of it when the answer is there. Rejects when the repository does not answer. */
 export async function readListing(
   repository: ModelRepository,
   name: string,
-  before: ModelListing,
+  known: () => ModelListing,
 ): Promise<ModelListing> {
   let fingerprints: ReadonlyMap<number, string>;
   try {
@@ -84,7 +95,11 @@ export async function readListing(
     if (fingerprints.size === 0) await repository.readManifest(name);
   } catch (thrown) {
     if (isUnreachable(thrown)) throw thrown;
-    return { ...NOTHING_LISTED, problem: reasonOf(thrown), isGone: await isGone(repository, name, thrown) };
+    const problem = reasonOf(thrown);
+    if (await isGone(repository, name, thrown)) return { ...NOTHING_LISTED, problem, isGone: true };
+    // The traffic was not read, so it is not known to be another.
+    const { traffic, trafficEtag, trafficFileEtag } = known();
+    return { ...NOTHING_LISTED, traffic, trafficEtag, trafficFileEtag, problem };
   }
   let trafficFileEtag: string | undefined;
   try {
@@ -94,7 +109,7 @@ export async function readListing(
     return { ...NOTHING_LISTED, fingerprints, traffic, trafficEtag: file?.etag, trafficFileEtag };
   } catch (thrown) {
     if (isUnreachable(thrown)) throw thrown;
-    const { traffic, trafficEtag } = before;
+    const { traffic, trafficEtag } = known();
     return { ...NOTHING_LISTED, fingerprints, traffic, trafficEtag, trafficFileEtag, problem: reasonOf(thrown) };
   }
 }

@@ -3,6 +3,7 @@
 import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelListing } from "./model-listing.ts";
 import type { ServedModel, VersionStatus } from "./served-model.ts";
+import { absentParts } from "./traffic.ts";
 
 /** What is known of a version. */
 export interface Version {
@@ -50,7 +51,7 @@ export function servedModel(known: KnownModel, problem?: string): ServedModel {
     trafficFileEtag,
     versions: Object.freeze(statuses(known)),
     get reason() {
-      return reason ?? stable?.failure;
+      return stable?.failure === undefined ? reason : [reason, stable.failure].filter(Boolean).join(" ");
     },
   });
 }
@@ -67,7 +68,7 @@ function statuses({ listing, stable, versions }: KnownModel): VersionStatus[] {
   });
 }
 
-/** Why there is no stable version, or another one than there should be. */
+/** Why there is no stable version, or another one than there should be, or what the traffic names that is not there. */
 function reasonFor({ listing, name, stable, versions }: KnownModel): string | undefined {
   const { fingerprints, problem, traffic } = listing;
   const serves = stable === undefined ? "" : ` Version ${stable.version} serves.`;
@@ -79,9 +80,12 @@ function reasonFor({ listing, name, stable, versions }: KnownModel): string | un
     const [newest] = fingerprints.keys();
     return stable === undefined ? versions.get(newest!)?.reason : undefined;
   }
-  if (stable?.version === traffic.stable) return undefined;
-  const known = versions.get(traffic.stable)?.reason ?? "there is no such version.";
-  return `Version ${traffic.stable}, which is to be stable, is not ready: ${known}${serves}`;
+  const reasons = [...absentParts(name, traffic, [...fingerprints.keys()])];
+  if (stable?.version !== traffic.stable && fingerprints.has(traffic.stable)) {
+    const known = versions.get(traffic.stable)?.reason ?? "it is not loaded.";
+    reasons.push(`Version ${traffic.stable}, which is to be stable, is not ready: ${known}`);
+  }
+  return reasons.length === 0 ? undefined : `${reasons.join(" ")}${serves}`;
 }
 
 /** Live: a version that is closed, or fails, later shows it. */

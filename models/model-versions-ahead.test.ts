@@ -1,11 +1,13 @@
 /** Refreshes that are asked for while one is loading: what they show ahead of it, and what they leave to it. */
 
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ZOO, zooColumns } from "./fixtures/zoo.ts";
 import { type Models, openModels } from "./lifecycle.ts";
+import type { ModelNoticedEvent } from "./model-listing.ts";
 import { type ModelRepository, openModelRepository } from "./repository.ts";
 
 let directory: string;
@@ -39,13 +41,24 @@ const put = async (version: number) => {
   await cp(join(directory, "double/1/model.onnx"), join(directory, `double/${version}/model.onnx`));
 };
 
+/** What waits for `passed` waits until `goOn` is called. */
+interface Gate {
+  readonly passed: Promise<void>;
+  goOn(): void;
+}
+
+function gate(): Gate {
+  let goOn = () => {};
+  const passed = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  return { passed, goOn: () => goOn() };
+}
+
 test("what needs no load is served while another version is being loaded", async () => {
   await put(2);
   await putTraffic({ stable: 1, previous: 2 });
-  let goOn = () => {};
-  const held = new Promise<void>((resolve) => {
-    goOn = resolve;
-  });
+  const { passed: held, goOn } = gate();
   await open({
     readModel: async (model, version) => {
       if (version === 3) await held;
@@ -76,10 +89,7 @@ test("what needs no load is served while another version is being loaded", async
 
 test("what a refresh has loaded is shown at its end, whoever has looked ahead meanwhile", async () => {
   await putTraffic({ stable: 1 });
-  let goOn = () => {};
-  const held = new Promise<void>((resolve) => {
-    goOn = resolve;
-  });
+  const { passed: held, goOn } = gate();
   let listed = 0;
   await open({
     fingerprints: (model) => {
@@ -103,4 +113,94 @@ test("what a refresh has loaded is shown at its end, whoever has looked ahead me
     [1, "READY"],
   ]);
   await other;
+});
+
+describe("a look whose answer comes after that of a look which began later", () => {
+  /** The look that is to be overtaken: what it has read, and when it may go on. */
+  let overtaken: { readonly read: Gate; readonly answer: Gate } | undefined;
+  /** Loads by version, each held until it is let go on. */
+  const loads = new Map<number, Gate>();
+  const loading = new Set<number>();
+  const stableNoticed: number[] = [];
+  const noticed = (event: unknown) => {
+    stableNoticed.push((event as ModelNoticedEvent).to.traffic!.stable);
+  };
+
+  const overtake = () => {
+    overtaken = { read: gate(), answer: gate() };
+    return overtaken;
+  };
+
+  beforeEach(async () => {
+    overtaken = undefined;
+    loads.clear();
+    loading.clear();
+    await put(2);
+    await putTraffic({ stable: 2, previous: 1 });
+    await open({
+      readTraffic: async (model) => {
+        const mine = overtaken;
+        overtaken = undefined;
+        const read = await repository.readTraffic(model);
+        mine?.read.goOn();
+        await mine?.answer.passed;
+        return read;
+      },
+      readModel: async (model, version) => {
+        loading.add(version);
+        await loads.get(version)?.passed;
+        return repository.readModel(model, version);
+      },
+    });
+    await put(3);
+    loads.set(3, gate());
+    stableNoticed.length = 0;
+    subscribe("headgate:model-noticed", noticed);
+  });
+
+  afterEach(() => {
+    unsubscribe("headgate:model-noticed", noticed);
+    for (const { goOn } of loads.values()) goOn();
+  });
+
+  test("undoes no rollback that was shown ahead of it", async () => {
+    await putTraffic({ stable: 2, previous: 1, canary: { version: 3, percent: 10 } });
+    const first = overtake();
+    const refreshed = models.refresh("double");
+    await first.read.passed;
+    await putTraffic({ stable: 1, previous: 2 });
+    await models.refresh("double", "answering");
+    expect(served().stable!.version).toBe(1);
+    first.answer.goOn();
+    // The newest is kept ready, so what the first refresh goes on with is loaded now.
+    await expect.poll(() => loading.has(3)).toBe(true);
+    expect([served().stable!.version, served().traffic!.canary]).toEqual([1, undefined]);
+    loads.get(3)!.goOn();
+    await refreshed;
+    await models.refresh("double");
+    expect([served().stable!.version, served().ready.get(3)!.state]).toEqual([1, "READY"]);
+    expect([...new Set(stableNoticed)]).toEqual([1]);
+  });
+
+  test("shows nothing ahead of the refresh that overtook it", async () => {
+    const first = models.refresh("double");
+    await expect.poll(() => loading.has(3)).toBe(true);
+    const ahead = overtake();
+    const asked = models.refresh("double", "answering");
+    await ahead.read.passed;
+    await put(4);
+    loads.set(4, gate());
+    await putTraffic({ stable: 1, previous: 2 });
+    loads.get(3)!.goOn();
+    await first;
+    await expect.poll(() => loading.has(4)).toBe(true);
+    expect(served().stable!.version).toBe(1);
+    ahead.answer.goOn();
+    // What is to answer does, so that nothing of version 4's load is waited for.
+    await asked;
+    expect(served().stable!.version).toBe(1);
+    loads.get(4)!.goOn();
+    await models.refresh("double");
+    expect(stableNoticed).toEqual([2, ...stableNoticed.slice(1).map(() => 1)]);
+  });
 });

@@ -145,6 +145,17 @@ test("a version that is held is closed after its last answer, and answers till t
   await expect.poll(() => held.state).toBe("UNAVAILABLE");
 });
 
+test("versions that are all gone are let go of, also where the traffic names them", async () => {
+  await putTraffic({ stable: 1 });
+  await open();
+  const { stable } = served();
+  await rm(join(directory, "double/1"), { recursive: true });
+  await models.refresh("double");
+  expect([served().stable, served().ready.size, served().traffic!.stable]).toEqual([undefined, 0, 1]);
+  expect(served().reason).toMatch(/has no version beside it/);
+  await expect.poll(() => stable!.state).toBe("UNAVAILABLE");
+});
+
 test("files put over a loaded version's are loaded beside it and swapped", async () => {
   await open();
   const before = served().stable!;

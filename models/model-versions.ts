@@ -17,6 +17,12 @@ import { WorkerEndedError } from "./worker-session.ts";
 /** Loads of the same files whose worker ends before it is the files' fault: the system may have been short of memory. */
 const WORKER_TRIES = 3;
 
+/** What the repository said when it was looked at; of two looks the one with the higher number began later. */
+interface Look {
+  readonly number: number;
+  readonly listing: ModelListing;
+}
+
 /** The versions of one model. */
 export class ModelVersions {
   readonly #name: string;
@@ -26,6 +32,9 @@ export class ModelVersions {
   readonly #versions = new Map<number, Version>();
   readonly #closing = new Set<Promise<void>>();
   #listing = NOTHING_LISTED;
+  /** Looks at the repository that were begun, and the number of the one that `#listing` is from. */
+  #looks = 0;
+  #noticed = 0;
   #stable: LoadedModel | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -89,13 +98,13 @@ export class ModelVersions {
    */
   async #showAhead(): Promise<boolean> {
     if (this.#running === undefined || this.#closed) return false;
-    const listing = await readListing(this.#options.repository, this.#name, this.#listing);
-    const { problem, traffic } = listing;
+    const look = await this.#look();
+    const { problem, traffic } = this.#newest(look);
     // Closed or over meanwhile: the next refresh is about to read what there is.
     if (this.#running === undefined || this.#closed) return false;
     if (problem !== undefined || traffic === undefined || !this.#isLoaded(traffic.stable)) return false;
-    this.#notice(listing);
-    this.#show(this.#wanted(listing, traffic));
+    this.#notice(look);
+    this.#showSoFar();
     const parts = [
       traffic.stable,
       ...(traffic.canary === undefined ? [] : [traffic.canary.version]),
@@ -125,8 +134,8 @@ export class ModelVersions {
   async #refresh(isServing: boolean): Promise<void> {
     this.#again = undefined;
     try {
-      const listing = await readListing(this.#options.repository, this.#name, this.#listing);
-      this.#notice(listing);
+      this.#notice(await this.#look());
+      const listing = this.#listing;
       const kept = await this.#loadWanted(isServing);
       if (this.#listing === listing) {
         this.#show(kept);
@@ -142,9 +151,22 @@ export class ModelVersions {
     if (this.#again !== undefined) throw this.#again;
   }
 
-  #notice(listing: ModelListing): void {
+  async #look(): Promise<Look> {
+    const number = ++this.#looks;
+    return { number, listing: await readListing(this.#options.repository, this.#name, () => this.#listing) };
+  }
+
+  /** What a look has found, unless what is known is from one that began later. */
+  #newest({ listing, number }: Look): ModelListing {
+    return number < this.#noticed ? this.#listing : listing;
+  }
+
+  #notice(look: Look): void {
+    const listing = this.#newest(look);
+    if (listing === this.#listing) return;
     publishNoticed(this.#name, this.#listing, listing);
     this.#listing = listing;
+    this.#noticed = look.number;
   }
 
   #letGo(kept: ReadonlySet<number>): void {
@@ -165,9 +187,10 @@ export class ModelVersions {
     const listing = this.#listing;
     const { fingerprints, problem, traffic } = listing;
     const kept = new Set<number>();
+    if (fingerprints.size === 0) return kept;
     if (traffic === undefined) {
       // A traffic file that can't be read pins something that is not known: nothing new is begun.
-      if (problem !== undefined) return new Set(fingerprints.size === 0 ? [] : this.#versions.keys());
+      if (problem !== undefined) return new Set(this.#versions.keys());
       for (const version of fingerprints.keys()) {
         if ((await this.#ensure(version, isServing)) && kept.add(version)) break;
       }

@@ -130,12 +130,14 @@ async function requireModels(store: RepositoryStore, mayBeEmpty: boolean): Promi
     const next = "make it, or set HEADGATE_MODELS to the folder of models";
     const sentence = store.isRemote
       ? `The model repository can't be opened: ${cause.message}`
-      : `The model repository ${store.address} is not a folder; ${next}.`;
+      : `The model repository ${store.address} is not a folder; ${next}. ${WITHOUT_MODEL}`;
     throw new HeadgateError("CONFIG_INVALID", sentence, cause);
   }
   if (models.length > 0 || mayBeEmpty) return;
   throw new HeadgateError(
     "CONFIG_INVALID",
-    `The model repository ${store.address} holds no model; put <name>/model.json and <name>/1/model.onnx into it.`,
+    `The model repository ${store.address} holds no model; put <name>/model.json and <name>/1/model.onnx into it, or use "headgate models deploy". ${WITHOUT_MODEL}`,
   );
 }
+
+const WITHOUT_MODEL = `To start without one, set modelsRequired to "off" (HEADGATE_MODELS_REQUIRED=off).`;

@@ -31,7 +31,7 @@ export interface ServedModel {
   readonly trafficFileEtag: string | undefined;
   /** Newest first. */
   readonly versions: readonly VersionStatus[];
-  /** Why there is no stable version, or why it is another one than it should be. */
+  /** Why there is no stable version, or another one than there should be, or what the traffic names that is not there. */
   readonly reason: string | undefined;
 }
 

@@ -121,6 +121,30 @@ function canaryJson({ version, percent, guard }: CanaryTraffic): NonNullable<Tra
   return { version, percent, guard: { requests: guard.requests, ...Object.fromEntries(bounds) } };
 }
 
+/**
+ * What a model's traffic file names that is not there, stable first, each in a sentence with the command that mends it.
+ * The version before is none of it: nobody is sent there.
+ */
+export function absentParts(model: string, traffic: Traffic, versions: readonly number[]): readonly string[] {
+  const command = `"headgate models`;
+  const parts = [
+    {
+      ...{ part: "stable", version: traffic.stable },
+      next: `${command} promote ${model} <version>" puts another in its place`,
+    },
+    { part: "canary", version: traffic.canary?.version, next: `${command} rollback ${model}" ends it` },
+    ...traffic.shadow.map((version) => ({
+      ...{ part: "shadow", version },
+      next: `${command} shadow ${model} ${version} --remove" takes it out`,
+    })),
+  ];
+  return parts.flatMap(({ next, part, version }) =>
+    version === undefined || versions.includes(version)
+      ? []
+      : [`${model}/traffic.json: ${part} is version ${version}, which is not there; ${next}.`],
+  );
+}
+
 /** The bucket, from 0 to BUCKETS - 1, of an entity by its canonical key, or of a request without entity by its id. */
 export function bucketOf(model: string, key: string): number {
   return fmix32(fnv1a(fnv1aNext(fnv1a(FNV_OFFSET, model)), key)) % BUCKETS;

@@ -8,7 +8,7 @@ import { Gauge, type Registry as MetricsRegistry } from "prom-client";
 
 /** How often a sample is taken, ms; a delay is seen to this precision. */
 const RESOLUTION_MS = 10;
-const SHARES = [50, 90, 99, 99.9] as const;
+const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const;
 
 /** Shows the lag since the last scrape; returns how to stop sampling. */
 export function watchEventLoop(metrics: MetricsRegistry): () => void {
@@ -24,7 +24,7 @@ export function watchEventLoop(metrics: MetricsRegistry): () => void {
     registers: [metrics],
     collect() {
       if (delays.count > 0) {
-        for (const share of SHARES) this.set({ quantile: share / 100 }, seconds(delays.percentile(share)));
+        for (const quantile of QUANTILES) this.set({ quantile }, seconds(delays.percentile(quantile * 100)));
         this.set({ quantile: 1 }, seconds(delays.max));
       }
       delays.reset();

@@ -46,8 +46,9 @@ export function countVersionChanges(metrics: MetricsRegistry, log: Log): readonl
   ];
 }
 
-function logNoticed({ model, from, to, problem }: ModelNoticedEvent, log: Log): void {
+function logNoticed({ model, from, isMended, to, problem }: ModelNoticedEvent, log: Log): void {
   if (problem !== undefined) log("warn", `model ${model}: its files can't be followed`, { reason: problem });
+  if (isMended) log("info", `model ${model}: its files can be followed again`);
   if (from === undefined) return;
   for (const part of ["versions", "traffic"] as const) {
     const change = { from: from[part], to: to[part] };

@@ -62,5 +62,6 @@ test("workers that end are counted and told; queues, places and the event loop's
     expect(metrics).toMatch(/^headgate_model_workers_ended_total\{model="churn",version="3"\} 1$/m);
     expect(metrics).toMatch(/^headgate_model_queue_rows\{model="churn",version="3"\} 17$/m);
     expect(metrics).toMatch(/^headgate_model_placement\{model="churn",version="3",placement="workers"\} 1$/m);
-    expect(metrics).toMatch(/^headgate_event_loop_lag_seconds\{quantile="0.5"\} \d/m);
+    const quantiles = [...metrics.matchAll(/^headgate_event_loop_lag_seconds\{quantile="(.*)"\} \d/gm)];
+    expect(quantiles.map(([, quantile]) => quantile)).toEqual(["0.5", "0.9", "0.99", "0.999", "1"]);
   }));

@@ -1,6 +1,7 @@
 /** Metrics and log lines of the online store: the memory before it, the invalidation channel, the circuit breaker. */
 
 import { Counter, Gauge, type Registry as MetricsRegistry } from "prom-client";
+import type { AppliedRegistryEvent } from "../features/applied-registry-watch.ts";
 import type { RoundTripEvent } from "../features/store/redis-round-trip.ts";
 import type { ServingStore } from "../features/store/serving-store.ts";
 import { LATENCY_BUCKETS, type Listener, type Log, memoized, on } from "./listener.ts";
@@ -18,6 +19,10 @@ export function logStore(log: Log): readonly Listener[] {
     on<{ reason: string }>("headgate:store-tracking-failed", ({ reason }) =>
       log("warn", "changes of the online store are not told", { reason }),
     ),
+    on<AppliedRegistryEvent>("headgate:applied-registry", ({ problem }) => {
+      if (problem === undefined) log("info", "the online store holds the applied registry again");
+      else log("warn", "not ready: the applied registry was lost", { reason: problem });
+    }),
     on<{ message: string }>("headgate:store-warning", ({ message }) => log("warn", message)),
   ];
 }

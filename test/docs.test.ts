@@ -11,6 +11,7 @@ import { ERRORS } from "../errors.ts";
 import { formatDuration } from "../features/duration.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { float32, int64 } from "../features/field.ts";
+import { viewJoinKeys } from "../features/registry.ts";
 import { compileEncodeRow, encodeTombstone } from "../features/row-codec.ts";
 import { createCircuitBreaker } from "../features/store/circuit-breaker.ts";
 import { openMemoryStore } from "../features/store/memory.ts";
@@ -96,11 +97,18 @@ test("docs/http-api.md has every route of the gateway", () => {
   );
   const page = read("docs/http-api.md");
   const headings = headingsOf(page, 2).filter((heading) => heading !== "/v2");
-  const told = [...headings, "GET /openapi.json", "GET /docs", "GET /docs/{asset}"];
+  const told = [...headings, "GET /openapi.json", "GET /", "GET /docs", "GET /docs/{asset}"];
   expect([...told].sort()).toEqual([...routes].sort());
   const protocol = [...read("gateway/inference-protocol/routes.ts").matchAll(/^ {2}"((?:GET|POST) )(v2[^"]*)":/gm)];
   expect(protocol.length).toBeGreaterThan(0);
   for (const [, method, path] of protocol) expect(page).toContain(`\`${method}/${path!.replace("/M", "/{name}")}\``);
+});
+
+test("docs/http-api.md's row to write has what the churn example's view takes, all of it", async () => {
+  const [, entity, values] = /"entity":(\{.+?\}),\s+"values":(\{.+?\})/.exec(read("docs/http-api.md"))!;
+  const view = (await loadFeatureRepository(join(CHECKOUT, "examples/churn"))).views.get("customer_30d_features")!;
+  expect(Object.keys(JSON.parse(entity!))).toEqual(Object.keys(viewJoinKeys(view)));
+  expect(Object.keys(JSON.parse(values!))).toEqual(Object.keys(view.schema));
 });
 
 test("docs/concepts.md's definitions and manifest are ones that Headgate takes", async () => {

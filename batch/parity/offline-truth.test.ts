@@ -59,7 +59,8 @@ const golden = featureView("golden", {
 const settings = {
   ...{ lookback: 7 * DAY_MS, maxBadRows: 0, maxFuture: 300_000, expiryGrace: 7 * DAY_MS, leaseTtl: 60_000 },
   ...{ materializeRate: 0, decodeTimeout: 60_000, parityRate: 0, parityMinCompared: 1, parityMaxMismatch: 0 },
-};
+  onlineStoreLayout: "packed",
+} as const;
 
 const directory = mkdtempSync(join(tmpdir(), "headgate-parity-test-"));
 const pairs: ComparedPair["pair"][] = [];

@@ -5,8 +5,7 @@
 
 import { STATUS } from "../../features/feature-status.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
-import { compareRows, isTombstone, readRowOrder } from "../../features/row-order.ts";
-import { isOfFeast } from "../../features/writer.ts";
+import { compareRows, isOfFeast, isTombstone, readRowOrder } from "../../features/row-order.ts";
 import { isNarrowed } from "./narrowed-value.ts";
 import { isSkewed, type OfflineRow, type PairVerdict, type ParityPair } from "./parity-pair.ts";
 import type { ParityCause } from "./parity-result.ts";

@@ -7,8 +7,14 @@ import { STATUS } from "../../features/feature-status.ts";
 import type { FeatureVector } from "../../features/feature-vector.ts";
 import type { FeatureValue } from "../../features/field.ts";
 import { readRowHeader } from "../../features/row-codec.ts";
-import { compareRows, isTombstone, readEventTimestampUs, readRowOrder } from "../../features/row-order.ts";
-import { isOfFeast, SOURCE_RANK } from "../../features/writer.ts";
+import {
+  compareRows,
+  isOfFeast,
+  isTombstone,
+  readEventTimestampUs,
+  readRowOrder,
+  SOURCE_RANK,
+} from "../../features/row-order.ts";
 import type { ParityOutcome } from "./parity-result.ts";
 
 /** The latest row of an entity in the files. */

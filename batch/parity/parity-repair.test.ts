@@ -13,6 +13,7 @@ import {
   wideValues,
 } from "./fixtures/parity-project.ts";
 import { plant, streamedWrite } from "./fixtures/planted.ts";
+import { over, racing } from "./fixtures/racing-store.ts";
 
 let project: ParityProject;
 beforeEach(async () => {
@@ -127,29 +128,3 @@ test("repairs are written at the rate of a load, many at once", async () => {
   // The last piece waits for the two before it.
   expect(nowMs).toBeGreaterThanOrEqual(60);
 });
-
-/** The store, before whose first write by the repair something else happens. */
-function racing(store: OnlineStore, race: () => Promise<void>): OnlineStore {
-  let raced: Promise<void> | undefined;
-  const first = () => (raced ??= race());
-  return over(store, {
-    write: async (rows) => {
-      await first();
-      return store.write(rows);
-    },
-    replace: async (row, stored) => {
-      await first();
-      return store.replace(row, stored);
-    },
-  });
-}
-
-function over(store: OnlineStore, more: Partial<OnlineStore>): OnlineStore {
-  return new Proxy(store, {
-    get: (target, name) => {
-      const own = (more as Record<string | symbol, unknown>)[name];
-      const value = own ?? (target as unknown as Record<string | symbol, unknown>)[name];
-      return typeof value === "function" && own === undefined ? value.bind(target) : value;
-    },
-  });
-}

@@ -2,12 +2,12 @@
  * Puts right what a materialization of everything would put right, and nothing else.
  *
  * A row of the files that is newer than the stored one is written as any load writes it: the store itself lets the
- * newest win. A stored row that claims to be the same event with other values, or that is dated ahead of the clock, is
- * replaced by compare-and-swap on the bytes that were judged. Any other row of a later event, or made later, is never
- * touched, and one that no file has is not a load's to take away.
+ * newest win. A stored row that claims to be the same event with other values (one of Feast's does not say when it was
+ * made), or that is dated ahead of the clock, is replaced by compare-and-swap on the bytes that were judged. Any other row
+ * of a later event, or made later, is never touched, and one that no file has is not a load's to take away.
  */
 
-import { readRowOrder } from "../../features/row-order.ts";
+import { isOfFeast, readRowOrder } from "../../features/row-order.ts";
 import type { RowWrite } from "../../features/store/online-store.ts";
 import { rowExpiryMs } from "../../features/writer.ts";
 import { createRowRate } from "../row-rate.ts";
@@ -110,8 +110,12 @@ function repairOf(
   return { key, offline, replaced: ahead === 0 ? stored : undefined };
 }
 
-/** Positive when `a` is of a later event than `b`, or of the same and made later; zero when they are of the same times. */
-function compareTimes(a: Uint8Array, b: Uint8Array): number {
-  const [one, other] = [readRowOrder(a), readRowOrder(b)];
-  return one.eventTimestampUs - other.eventTimestampUs || one.createdTimestampUs - other.createdTimestampUs;
+/**
+ * Positive when the files' row is of a later event than the stored one, or of the same and made later; zero when they are
+ * of the same times, as far as these are known: when a row of Feast's was made is not.
+ */
+function compareTimes(offline: Uint8Array, stored: Uint8Array): number {
+  const [one, other] = [readRowOrder(offline), readRowOrder(stored)];
+  const ahead = one.eventTimestampUs - other.eventTimestampUs;
+  return ahead !== 0 || isOfFeast(stored) ? ahead : one.createdTimestampUs - other.createdTimestampUs;
 }

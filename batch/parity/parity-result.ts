@@ -74,7 +74,7 @@ export interface RepairCounts {
   readonly dry_run: boolean;
   /** Rows of the files that are newer than what was stored, or where nothing was. */
   readonly written: number;
-  /** Rows of the same event with other values, or dated ahead of the clock. */
+  /** Rows of the same times with other values, or dated ahead of the clock. */
   readonly replaced: number;
   /** Left alone: what is stored was made later than the files' row. */
   readonly left_newer: number;

@@ -1,6 +1,7 @@
 /** What a parity run is given, and a view's part of it. What is done with it is in parity.ts and view-parity.ts. */
 
 import type { AppliedView } from "../../features/applied-registry.ts";
+import type { OnlineStoreLayout } from "../../features/store/key-refusal.ts";
 import type { OnlineStore } from "../../features/store/online-store.ts";
 import type { StoredSchemas } from "../../features/stored-schema.ts";
 import type { ObjectStore } from "../../object-store.ts";
@@ -29,8 +30,7 @@ export interface ParitySettings {
   readonly maxBadRows: number;
   readonly maxFuture: number;
   readonly expiryGrace: number;
-  /** See RowEncoderOptions. */
-  readonly onlineStoreLayout?: "packed" | "feast" | undefined;
+  readonly onlineStoreLayout: OnlineStoreLayout;
   readonly decodeTimeout: number;
 }
 

@@ -32,7 +32,7 @@ function repairText(repair: RepairCounts): string {
     ...(left_extra > 0 ? [`; ${count(left_extra)} left alone, as no file has them`] : []),
     ...(overtaken > 0 ? [`; ${count(overtaken)} left alone, as they were written meanwhile`] : []),
   ];
-  const verb = dry_run ? "A repair would write" : "Repaired:";
+  const [wrote, put] = dry_run ? ["A repair would write", "replace"] : ["Repaired: wrote", "replaced"];
   const next = dry_run && written + replaced > 0 ? ". headgate parity --repair --yes does it" : "";
-  return `${verb} ${count(written)} that are behind and ${count(replaced)} that differ${left.join("")}${next}.`;
+  return `${wrote} ${count(written)} that the files have newer, or alone, and ${put} ${count(replaced)} of the same times, or ahead of the clock${left.join("")}${next}.`;
 }

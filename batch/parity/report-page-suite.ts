@@ -86,12 +86,17 @@ function observed(result: JsonValue): HtmlCell {
 
 type Members = ReturnType<typeof membersOf>;
 
+/** Great Expectations takes the share of the values that are not null, where it counts the nulls as missing. */
 function unexpectedText(told: Members): Html | undefined {
-  const { unexpected_count, element_count, unexpected_percent, partial_unexpected_list } = told;
+  const { unexpected_count, element_count, missing_count, unexpected_percent, partial_unexpected_list } = told;
   if (typeof unexpected_count !== "number") return undefined;
-  const of = typeof element_count === "number" ? ` of ${wholeNumber(element_count)}` : "";
+  const nulls = typeof missing_count === "number" ? missing_count : 0;
+  const of =
+    typeof element_count === "number"
+      ? ` of ${wholeNumber(element_count - nulls)}${nulls > 0 ? " that are not null" : ""}`
+      : "";
   const share = typeof unexpected_percent === "number" ? ` (${percent(unexpected_percent / 100)})` : "";
-  return html`${wholeNumber(unexpected_count)}${of} unexpected${share}${quoted(partial_unexpected_list)}`;
+  return html`${wholeNumber(unexpected_count)} unexpected${of}${share}${quoted(partial_unexpected_list)}`;
 }
 
 /** Of a set; expectations on values count their nulls as missing, without a list. */

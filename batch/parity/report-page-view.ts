@@ -48,7 +48,10 @@ function rateText({ mismatch_rate, mismatch_rate_bound, checked, sample }: ViewP
 }
 
 function repairText({ dry_run, written, replaced, left_newer, left_extra, overtaken }: RepairCounts): string {
-  const [wrote, put] = [`${wholeNumber(written)} rows`, `${wholeNumber(replaced)} of the same event`];
+  const [wrote, put] = [
+    `${wholeNumber(written)} rows that the files have newer, or alone,`,
+    `${wholeNumber(replaced)} of the same times, or ahead of the clock`,
+  ];
   const left = `${wholeNumber(left_newer)} made later than the files' row, ${wholeNumber(left_extra)} that no file has, ${wholeNumber(overtaken)} written meanwhile`;
   return dry_run
     ? `A repair would write ${wrote} and replace ${put}; it would leave alone ${left}. This was a dry run: nothing was written.`

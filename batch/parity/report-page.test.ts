@@ -108,6 +108,7 @@ test("a set that is not as expected shows what is too much and what lacks", () =
     of({ observed_value: null, ...missing }),
     of({ observed_value: null }),
     of({ element_count: 9, unexpected_count: 0, missing_count: 3 }),
+    of({ element_count: 9, unexpected_count: 1, missing_count: 0 }),
   ];
   const page = pageOf(parityReport([]), [{ suite_name: "sets", result: { success: false, results } }]);
   const shown = [...page.matchAll(/data-label="Observed">(.*?)<\/td>/g)].map(([, cell]) => textOf(cell!).trim());
@@ -115,7 +116,8 @@ test("a set that is not as expected shows what is too much and what lacks", () =
     expect.stringMatching(/^2 unexpected: +&quot;FR&quot;, &quot;XX&quot; ; 1 missing: +&quot;IT&quot;$/),
     expect.stringMatching(/^1 missing: +&quot;IT&quot;$/),
     "null",
-    "0 of 9 unexpected",
+    "0 unexpected of 6 that are not null",
+    "1 unexpected of 9",
   ]);
 });
 
@@ -125,7 +127,7 @@ test("a suite shows what failed first, and exceptions, counts and observed value
   expect(text).toContain("4 of 8 expectations are met, 50 % successful.");
   expect(text).toContain("raised Error: The column &quot;segmnt&quot; in BatchData does not exist.");
   expect(text).toContain(
-    "min_value=0 , max_value=400 , mostly=0.999 1,204 of 98,412 unexpected (1.25 %): 401.25, 412.5",
+    "min_value=0 , max_value=400 , mostly=0.999 1,204 unexpected of 96,522 that are not null (1.25 %): 401.25, 412.5",
   );
   expect(text).toContain("online.lifetime_cents , offline.lifetime_cents");
   expect(text.indexOf("expect_column_mean_to_be_between")).toBeLessThan(text.indexOf("4 met"));

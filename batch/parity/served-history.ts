@@ -12,9 +12,10 @@
 
 import { HeadgateError } from "../../errors.ts";
 import { compileEntityKey, type EntityKeyOf } from "../../features/entity-key.ts";
-import { compareRows } from "../../features/row-order.ts";
+import { compareRows, SOURCE_RANK } from "../../features/row-order.ts";
+import { compileKeyRefusal, type OnlineStoreLayout } from "../../features/store/key-refusal.ts";
 import { isEventTimestampUs } from "../../features/timestamp.ts";
-import { createRowEncoder, encodedView, type RowEncoder, SOURCE_RANK } from "../../features/writer.ts";
+import { createRowEncoder, encodedView, type RowEncoder } from "../../features/writer.ts";
 import type { ObjectStore } from "../../object-store.ts";
 import { type LoadedView, type OpenedFile, openFile, type RowRange } from "../file-open.ts";
 import { createFileTails } from "../file-tail.ts";
@@ -51,6 +52,8 @@ export interface ServedHistoryOptions {
   readonly objects: ObjectStore;
   /** How far an event may be dated ahead of its record, ms: the same rows are refused as by a materialization. */
   readonly maxFutureMs: number;
+  /** Of the online store, for the same reason. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
   /** The most rows decoded at once. */
   readonly rangeRows: number;
   /** Told after each range how many rows were read, and of how many, as far as it is known yet. */
@@ -159,7 +162,7 @@ async function* rangeReads(
 type Counts = { -readonly [Name in "firstEventUs" | "rowsRead" | "rowsBad"]: JoinedView[Name] };
 
 function compileJoin(
-  { maxFutureMs }: ServedHistoryOptions,
+  { maxFutureMs, onlineStoreLayout }: ServedHistoryOptions,
   view: LoadedView,
   entities: ReadonlyMap<string, ServedEntity>,
   counts: Counts,
@@ -167,7 +170,8 @@ function compileJoin(
   const keyOf = compileEntityKey(view.joinKeys);
   const applied = { schemaId: 1, generation: 1 };
   const ranks = { originId: 1, sourceRank: SOURCE_RANK.file, maxFutureMs, expiryGraceMs: 0 };
-  const encoder = createRowEncoder({ view, applied, ...ranks });
+  const keyRefusal = compileKeyRefusal(onlineStoreLayout, view.joinKeys);
+  const encoder = createRowEncoder({ view, applied, ...ranks, keyRefusal });
   return ({ opened, range, values, fileCreatedUs }) => {
     const keys = values.slice(0, opened.joinKeys);
     const fields = values.slice(opened.joinKeys, opened.joinKeys + encoder.fields.length);

@@ -158,6 +158,7 @@ async function isAsTheOracleSays({ rows, servings, hasCreated, hasTtl, rowGroupS
       maxMismatchShare: 0,
       minCompared: 1,
       maxFutureMs: 300_000,
+      onlineStoreLayout: "packed" as const,
       rangeRows: 4,
       now: () => NOW_MS,
     };

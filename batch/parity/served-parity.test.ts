@@ -51,6 +51,7 @@ const compare = (more: Partial<ServedParityOptions> = {}): Promise<ServedParityR
     maxMismatchShare: 0.01,
     minCompared: 1,
     maxFutureMs: 300_000,
+    onlineStoreLayout: "packed",
     now: () => NOW_MS,
     ...more,
   });

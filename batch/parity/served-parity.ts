@@ -9,6 +9,7 @@
 
 import { HeadgateError } from "../../errors.ts";
 import type { Registry } from "../../features/registry.ts";
+import type { OnlineStoreLayout } from "../../features/store/key-refusal.ts";
 import { formatTimestampUs } from "../../features/timestamp.ts";
 import type { ObjectStore } from "../../object-store.ts";
 import { DEFAULT_RANGE_ROWS } from "../file-load.ts";
@@ -45,6 +46,8 @@ export interface ServedParityOptions {
   readonly minCompared: number;
   /** How far an event may be dated ahead of its record, ms. */
   readonly maxFutureMs: number;
+  /** Of the online store: the same rows are refused as by a materialization. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
   /** Epoch ms. */
   readonly now: () => number;
   readonly onProgress?: ((progress: ViewProgress) => void) | undefined;

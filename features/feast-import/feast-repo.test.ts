@@ -227,6 +227,16 @@ test.each([
   expect(() => repoOf(yaml)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(sentence) }));
 });
 
+test.each([
+  ["localhost:99999", "has the host localhost:99999; a port is at most 65535"],
+  ["r:1,ssl=maybe,password=x", "has ssl=maybe; it is true or false"],
+])("a Redis at %o is refused", (text, sentence) => {
+  const yaml = `project: a\nonline_store: { type: redis, connection_string: "${text}" }`;
+  expect(() => repoOf(yaml)).toThrow(
+    expect.objectContaining({ code: "SOURCE_UNSUPPORTED", message: expect.stringContaining(sentence) }),
+  );
+});
+
 test("a folder without a repo is refused", () => {
   expect(() => readFeastRepo(join(folder, "data"), {}, undefined)).toThrow("has no feature_store.yaml");
 });

@@ -21,7 +21,8 @@ const LOGIN = ["password", "username"];
 const KNOWN = new Set([...LOGIN, "db", "ssl"]);
 
 /** A host, with its port. */
-const HOST = /^[\w.-]+(:\d+)?$/;
+const HOST = /^[\w.-]+(?::(\d+))?$/;
+const PORT_MAX = 65_535;
 
 /** The address of `online_store:` of type redis. Throws SOURCE_UNSUPPORTED for a connection string that is not understood. */
 export function redisConnection(onlineStore: YamlMap): RedisConnection {
@@ -30,6 +31,8 @@ export function redisConnection(onlineStore: YamlMap): RedisConnection {
     .map((part) => part.trim());
   const hosts = parts.filter((part) => !part.includes("="));
   if (hosts.length === 0 || !hosts.every((host) => HOST.test(host))) throw notUnderstood();
+  const past = hosts.find((host) => Number(HOST.exec(host)![1] ?? 1) > PORT_MAX);
+  if (past !== undefined) throw refused(`has the host ${past}; a port is at most ${PORT_MAX}`);
   const parameters = new Map(
     parts.flatMap((part) => {
       const [, name, value] = /^([^=]+)=(.*)$/.exec(part) ?? [];
@@ -37,12 +40,13 @@ export function redisConnection(onlineStore: YamlMap): RedisConnection {
     }),
   );
   const scheme = SCHEMES[yamlText(onlineStore, "redis_type") ?? "redis"] ?? "redis";
-  const isTls = parameters.get("ssl")?.toLowerCase() === "true";
+  const ssl = parameters.get("ssl")?.toLowerCase() ?? "false";
+  if (ssl !== "true" && ssl !== "false") throw refused(`has ssl=${ssl}; it is true or false`);
   const master = scheme === "redis+sentinel" ? `/${yamlText(onlineStore, "sentinel_master") ?? "mymaster"}` : "";
   const database = parameters.get("db") ?? "0";
   const path = `${master}${database === "0" || scheme === "redis+cluster" ? "" : `/${database}`}`;
   return {
-    address: `${isTls ? scheme.replace("redis", "rediss") : scheme}://${hosts.join(",")}${path}`,
+    address: `${ssl === "true" ? scheme.replace("redis", "rediss") : scheme}://${hosts.join(",")}${path}`,
     hasLogin: LOGIN.some((name) => parameters.has(name)),
     dropped: [...parameters.keys()].filter((name) => !KNOWN.has(name)),
   };
@@ -57,8 +61,11 @@ function connectionString(onlineStore: YamlMap): string {
 
 /** Without the string, which may hold a password. */
 function notUnderstood(): HeadgateError {
-  return new HeadgateError(
-    "SOURCE_UNSUPPORTED",
-    'online_store.connection_string in feature_store.yaml is not understood; write it as "host:port,host:port,name=value", and set the variables that it names.',
+  return refused(
+    'is not understood; write it as "host:port,host:port,name=value", and set the variables that it names',
   );
+}
+
+function refused(why: string): HeadgateError {
+  return new HeadgateError("SOURCE_UNSUPPORTED", `online_store.connection_string in feature_store.yaml ${why}.`);
 }

@@ -29,6 +29,8 @@ const INTEGER_BYTES: Partial<Record<ScalarKind, number>> = { int32: 4, int64: 8,
 const TAGS: Partial<Record<ScalarKind, number>> = { bytes: 1, string: STRING_TAG, int32: 3, int64: 4, timestamp: 8 };
 const DUMMY = "__dummy_id";
 const US_PER_SECOND = 1_000_000n;
+/** The end of a sentence on a key that can't be: which values Feast has no form for, and what to do about it. */
+export const FEAST_KEY_RULE = "in Feast's layout timestamps are whole seconds: cut them to seconds at the source";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** True for a kind of join key that Feast has a form for. */
@@ -77,10 +79,10 @@ export function compileFeastKeyRefusal(
   const timestamps = names.flatMap((name, i) => (joinKeys[name]!.kind === "timestamp" ? [{ name, i }] : []));
   if (timestamps.length === 0) return undefined;
   return (values) => {
-    const found = timestamps.find(({ i }) => BigInt(values[i] as number | bigint) % US_PER_SECOND !== 0n);
+    const found = timestamps.find(({ i }) => wholeSeconds(values[i] as number | bigint) === undefined);
     if (found === undefined) return undefined;
     const value = formatTimestampValueUs(values[found.i] as number | bigint);
-    return `join key "${found.name}" is ${value}, and in Feast's layout timestamps are whole seconds: cut it to seconds at the source`;
+    return `join key "${found.name}" is ${value}, and ${FEAST_KEY_RULE}`;
   };
 }
 
@@ -130,9 +132,15 @@ function valueForm(kind: ScalarKind): (value: FeatureValue) => string | undefine
   if (kind === "int32") return (value) => uint32(value as number);
   if (kind === "int64") return (value) => int64(value as number | bigint);
   return (value) => {
-    const timestampUs = BigInt(value as number | bigint);
-    return timestampUs % US_PER_SECOND === 0n ? int64(timestampUs / US_PER_SECOND) : undefined;
+    const seconds = wholeSeconds(value as number | bigint);
+    return seconds === undefined ? undefined : int64(seconds);
   };
+}
+
+/** A time's seconds; undefined for one of a part of a second. */
+function wholeSeconds(value: number | bigint): bigint | undefined {
+  const timestampUs = BigInt(value);
+  return timestampUs % US_PER_SECOND === 0n ? timestampUs / US_PER_SECOND : undefined;
 }
 
 function valuesOf(

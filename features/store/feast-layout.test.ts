@@ -274,6 +274,9 @@ describe.skipIf("missing" in found)("Feast's layout", () => {
     expect(await readBytes(store, "at=1500001", "t")).toBeUndefined();
     await expect(store.write([await rowOf(store, view, "at=1500001", 5, [1])])).rejects.toMatchObject({
       code: "ENTITY_KEY_INVALID",
+      message: expect.stringMatching(
+        /^Entity "at=1500001" of feature view "t" can't be keyed, as in Feast's .*whole seconds.*source\.$/,
+      ),
     });
     expect(await store.write([await rowOf(store, view, "at=1000000", 5, [1])])).toEqual(["written"]);
   });

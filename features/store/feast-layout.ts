@@ -12,7 +12,7 @@ import { readSchemaId } from "../row-codec.ts";
 import { isTombstone } from "../row-order.ts";
 import { projectionOf, recordSchema, type StoredSchema, StoredSchemas } from "../stored-schema.ts";
 import type { LayoutView } from "./feast-definitions.ts";
-import { compileFeastKeys, type FeastKeys } from "./feast-key.ts";
+import { compileFeastKeys, FEAST_KEY_RULE, type FeastKeys } from "./feast-key.ts";
 import { parseFeastReply } from "./feast-reply.ts";
 import { compileFeastRows, type FeastFields, type FeastRows } from "./feast-row.ts";
 import { READ_FEAST_ROWS, REPLACE_FIELDS, WRITE_FEAST_ROWS } from "./feast-script.ts";
@@ -92,7 +92,7 @@ class FeastLayout implements RedisLayout {
     if (stored !== undefined) return stored;
     throw new HeadgateError(
       "ENTITY_KEY_INVALID",
-      `The entity "${key}" of "${field}" has no key in Feast's layout, whose timestamps are whole seconds. Cut the join key to seconds at the source.`,
+      `Entity "${key}" of feature view "${field}" can't be keyed, as ${FEAST_KEY_RULE}.`,
     );
   }
 

@@ -22,11 +22,12 @@ import {
   payloadOffset,
   ROW_ORDER_MAX_BYTES,
   readEventTimestampUs,
+  SOURCE_RANK,
   valuesOffset,
   writeRowOrder,
 } from "../row-order.ts";
 import { EARLIEST_EVENT_US } from "../timestamp.ts";
-import { type EncodedView, SOURCE_RANK } from "../writer.ts";
+import type { EncodedView } from "../writer.ts";
 import { featureField, headerField, timestampField } from "./feast-field.ts";
 import { compileFeastRemainders } from "./feast-remainder.ts";
 import { decodeFeastTime, encodeMarkedTime } from "./feast-timestamp.ts";

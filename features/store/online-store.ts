@@ -41,7 +41,7 @@ export interface RowWrite {
   readonly expireAtMs: number;
 }
 
-/** What became of a row: it is the newest now, it was stored already, or something newer is. */
+/** What became of a row: it is the newest now, it was stored already, or what is stored goes before it by compareRows. */
 export type WriteOutcome = "written" | "equal" | "stale";
 
 /** A page of a scan; `cursor` is absent on the last one. */

@@ -7,6 +7,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { HeadgateError, reasonOf } from "../../errors.ts";
 import { type Registry, viewJoinKeys } from "../registry.ts";
+import type { OnlineStoreLayout } from "./key-refusal.ts";
 import type { ControlStore, OnlineStore } from "./online-store.ts";
 import type { RedisStoreOptions } from "./redis.ts";
 
@@ -19,7 +20,7 @@ export interface OpenOnlineStoreOptions {
   /** How a Redis is used, where the address is one. */
   readonly redis?: Omit<RedisStoreOptions, "keyPrefix" | "layout">;
   /** How rows lie in a Redis: packed, Headgate's own, when it is left out. */
-  readonly onlineStoreLayout?: "packed" | "feast";
+  readonly onlineStoreLayout?: OnlineStoreLayout;
   /** Layout feast: Feast's project; empty: `project`. */
   readonly feastProject?: string;
   /** Layout feast: Feast's key_ttl_seconds; 0: keys don't expire. */

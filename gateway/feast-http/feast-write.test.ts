@@ -56,7 +56,7 @@ beforeEach(async () => {
   store = openMemoryStore();
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
   const applied = await readAppliedRegistry(store.control);
-  const limits = { maxEntities: 3, maxFutureMs: 300_000, expiryGraceMs: 1_000 };
+  const limits = { maxEntities: 3, maxFutureMs: 300_000, expiryGraceMs: 1_000, onlineStoreLayout: "feast" as const };
   feast = createFeastWrite({
     registry,
     writeRows: createRowWrite({ store, registry, applied, now: () => NOW_MS, ...limits }),
@@ -176,6 +176,12 @@ test.each([
     'a column "x", which stats does not take',
   ],
   ["a wrong value", () => write({ ...frame, trips: [1.5] }), "ROWS_INVALID", "rows[0].values.trips is 1.5, not int64"],
+  [
+    "a key that Feast's layout has not",
+    () => write({ at: ["2026-11-22T10:00:00.5Z"], x: [1], event_timestamp: frame.event_timestamp }, "moments"),
+    "ROWS_INVALID",
+    'rows[0]: join key "at" is 2026-11-22T10:00:00.500Z, and in Feast\'s layout',
+  ],
   ["a null key", () => write({ ...frame, driver_id: [null] }), "ROWS_INVALID", 'lacks join key "driver_id"'],
   [
     "a null time",

@@ -71,7 +71,7 @@ beforeEach(async () => {
   const applied = await readAppliedRegistry(store.control);
   const write = createRowWrite({
     ...{ store, registry, applied, maxEntities: 10, now: () => NOW_MS },
-    ...{ maxFutureMs: 300_000, expiryGraceMs: 864_000_000 },
+    ...{ maxFutureMs: 300_000, expiryGraceMs: 864_000_000, onlineStoreLayout: "packed" },
   });
   const row = (entity: object, values: object | null, at = "2026-11-22T10:00:00Z") => ({
     rows: [{ entity, values, event_timestamp: at }],

@@ -41,6 +41,7 @@ export async function planOrders(
     control: store.control,
     maxFutureMs: MAX_FUTURE_MS,
     expiryGraceMs: DAY_MS,
+    onlineStoreLayout: "packed",
   });
   return { plan, store };
 }

@@ -255,6 +255,16 @@ describe("a wrong command line", () => {
     expect([exitCode, stderr === ""]).toEqual([2, false]);
   });
 
+  test("that lacks a join key is told how to go on, in words of the command line", async () => {
+    const { exitCode, stderr } = await run(headgate("features", "get", "customer_30d_features"), copyExample());
+    expect([exitCode, stderr]).toEqual([
+      2,
+      expect.stringContaining(
+        '"customer_id" is missing; ask headgate features get customer_30d_features customer_id=…. [',
+      ),
+    ]);
+  });
+
   test("is one JSON object on stderr with --json", async () => {
     for (const words of [["predict"], ["plan", "--chek"], ["materialize", "2026-11-01"], ["features"]]) {
       const { exitCode, stdout, stderr } = await run(headgate(...words, "--json"), copyExample());

@@ -12,7 +12,7 @@ import { copyExample, headgate, run, type ServedProject, serve, temporaryFolder 
 
 const chromium = findChromium();
 const missing = "missing" in chromium ? chromium.missing : undefined;
-const { paths } = openApiDocument("0.0.0") as { readonly paths: Readonly<Record<string, object>> };
+const { paths } = openApiDocument("0.0.0", 0) as { readonly paths: Readonly<Record<string, object>> };
 /** A path for each of its methods. */
 const OPERATIONS = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map(() => path));
 

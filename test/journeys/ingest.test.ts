@@ -117,6 +117,25 @@ describe.skipIf(absent.length > 0)(described, { timeout: TEST_TIMEOUT_MS }, () =
     await ingester.ended;
   });
 
+  test("a store that is emptied under it ends it with the sentence; applied to, another group brings all again", async () => {
+    await stream.apply({ HEADGATE_ONLINE_STORE: server.url });
+    const ingester = await stream.ingest();
+    await stream.order(1, { total: 1 });
+    await until("the row is there", async () => (await stream.get(1)) === 1);
+    await server.command("FLUSHALL");
+    const refusal = { exitCode: 1, stderr: expect.stringMatching(/headgate apply.* \[REGISTRY_NOT_APPLIED\]/) };
+    const ended = await ingester.ended;
+    expect(ended).toMatchObject(refusal);
+    expect(ended.stderr).toContain("the applied registry was lost");
+    await stream.order(2, { total: 2 });
+    expect(await stream.start().ended).toMatchObject(refusal);
+    await stream.apply({ HEADGATE_KAFKA_GROUP: `${stream.project}-again` });
+    const next = await stream.ingest();
+    await until("all is there again", async () => (await stream.get(1)) === 1 && (await stream.get(2)) === 2);
+    next.signal("SIGTERM");
+    expect((await next.ended).exitCode).toBe(0);
+  });
+
   test("a bad event goes to the dead letters with its reason, and comes back when the definition is mended", async () => {
     await stream.apply();
     const ingester = await stream.ingest();

@@ -88,12 +88,14 @@ test("values that differ are found, shown by a command, and put back", async () 
   expect((await run(headgate(...words), project)).stdout).toContain(`${VIEW}  customer_id=`);
 
   const dry = await run(headgate("parity", "--repair"), project);
-  expect(dry.stdout).toContain("A repair would write 0 that are behind and 3 that differ");
+  expect(dry.stdout).toContain(
+    "A repair would write 0 that the files have newer, or alone, and replace 3 of the same times",
+  );
   const nightly = await run(headgate("nightly"), project);
   expect(nightly.exitCode).toBe(1);
   expect(nightly.stderr).toMatch(/parity fail\. 3 of [\d,]+ entities differ \(3 different\)\. \[PARITY_FAILED\]/);
   expect((await run(headgate("parity", "--repair", "--yes"), project)).stdout).toContain(
-    "Repaired: 0 that are behind and 3",
+    "Repaired: wrote 0 that the files have newer, or alone, and replaced 3",
   );
   expect((await run(headgate("parity"), project)).exitCode).toBe(0);
 });
