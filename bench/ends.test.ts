@@ -33,17 +33,27 @@ it("ends what is under way, once, also what is only starting, when a signal come
         const late = keepInner(starting.then(() => ({ stop: () => void ended.push("started late") })));
         isStarting();
         await late;
-        throw new Error("the server is gone");
       });
     });
   });
   const signalled = endUnderWay();
   start();
-  await expect(outer).rejects.toThrow("the server is gone");
+  await expect(outer).rejects.toThrow("The bench is interrupted.");
   await signalled;
   expect(ended).toEqual(["started late", "server", "folder"]);
   await endUnderWay();
   expect(ended).toHaveLength(3);
+});
+
+it("ends what a work starts after a signal", async () => {
+  const ended: string[] = [];
+  const work = endingAll(async (keep) => {
+    await keep({ stop: () => void ended.push("first") });
+    await endUnderWay();
+    await keep({ stop: () => void ended.push("second") });
+  });
+  await expect(work).rejects.toThrow("The bench is interrupted.");
+  expect(ended).toEqual(["first", "second"]);
 });
 
 it("ends the others where an end fails, and tells that only where the work did not fail", async () => {

@@ -15,18 +15,21 @@ const underWay = new Set<() => Promise<readonly unknown[]>>();
  */
 export async function endingAll<Result>(work: (keep: Keep) => Promise<Result>): Promise<Result> {
   const kept: Promise<Ending>[] = [];
-  let ended: Promise<readonly unknown[]> | undefined;
-  // A signal may be first: what is kept is ended once.
+  let isOver = false;
   const end = () => {
-    ended ??= failuresOfEnds(kept);
-    return ended;
+    isOver = true;
+    return failuresOfEnds(kept);
   };
   underWay.add(end);
   try {
-    const result = await work((starting) => {
+    const result = await work(async (starting) => {
       const started = Promise.resolve(starting);
       kept.push(started);
-      return started;
+      const one = await started;
+      if (!isOver) return one;
+      // A signal was first, and the work did not know.
+      await end();
+      throw new Error("The bench is interrupted.");
     });
     const [failure] = await end();
     if (failure !== undefined) throw failure;

@@ -132,8 +132,8 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
       atMost("CPU per request over floor (a), 1 entity, 64 connections", busy.ratios.cpuToAlone, "×", 1.1),
       atMost("CPU per request over floor (b), 1 entity, 64 connections", busy.ratios.cpuToTogether, "×", 1.8),
       atMost("p50 over floor (a), 1 entity, 1 connection", single.ratios.p50ToAlone, "×", 1.6),
-      atLeast("entities per CPU second, 100 in one request over one each", cpuGain, "×", 8),
-      atLeast("entities per second, 100 in one request over one each", wallGain, "×", 8),
+      atLeast("entities per CPU second, 100 in one request over one each", cpuGain, "×", 10),
+      atLeast("entities per second, 100 in one request over one each", wallGain, "×", 10),
     ],
   };
 }

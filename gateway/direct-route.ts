@@ -68,7 +68,7 @@ export function answerAtOnce(
   others: RequestListener,
 ): RequestListener {
   const routeOf = compileLookup(routes);
-  /** Undefined when sockets are read no more; begins with a turn's first request. */
+  /** From a request to when it has been read who else is there, or HOLD_MAX_MS; undefined otherwise. */
   let held: { readonly response: ServerResponse; readonly answered: RouteAnswer }[] | undefined;
   let heldUntilMs = 0;
   function sendHeld(): void {

@@ -16,6 +16,8 @@ export interface HttpServerOptions {
   readonly drainGrace: number;
   /** How long accepted requests may take to finish before they are cut, ms. */
   readonly drainTimeout: number;
+  /** Monotonic ms. */
+  readonly clock: () => number;
 }
 
 /** A listening server. */
@@ -69,10 +71,10 @@ function opened(server: Server, { host, port }: HttpServerOptions): Promise<void
 /** How often idle keep-alive connections are looked for while draining, ms: `close` alone waits for their timeout. */
 const IDLE_CHECK_MS = 20;
 
-async function drain(server: Server, { drainGrace, drainTimeout }: HttpServerOptions): Promise<void> {
+async function drain(server: Server, { clock, drainGrace, drainTimeout }: HttpServerOptions): Promise<void> {
   await new Promise((waited) => setTimeout(waited, drainGrace));
-  await nobodyComes(server);
   const cutting = setTimeout(() => server.closeAllConnections(), drainTimeout);
+  await nobodyComes(server, clock);
   const closingIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   await new Promise((done) => server.close(done));
   clearInterval(closingIdle);
@@ -81,20 +83,21 @@ async function drain(server: Server, { drainGrace, drainTimeout }: HttpServerOpt
 
 /** Turns of the event loop in which nobody came before the port is closed. */
 const QUIET_TURNS = 20;
-/** Turns that are waited for that at most: some ten milliseconds. */
-const TURNS_MAX = 2_000;
+/** How long that is waited for, ms: who has clients that come all the time closes all the same. */
+const QUIET_WITHIN_MS = 50;
 
 /**
  * Resolves when no connection has come for some turns. What closes the port resets whoever the kernel has let in and this
  * process has not, request and all; and clients that were told to close come back at once.
  */
-async function nobodyComes(server: Server): Promise<void> {
+async function nobodyComes(server: Server, clock: () => number): Promise<void> {
   let came = false;
   const comes = () => {
     came = true;
   };
   server.on("connection", comes);
-  for (let turn = 0, quiet = 0; turn < TURNS_MAX && quiet < QUIET_TURNS; turn++) {
+  const untilMs = clock() + QUIET_WITHIN_MS;
+  for (let quiet = 0; quiet < QUIET_TURNS && clock() < untilMs; ) {
     came = false;
     await new Promise((turned) => setImmediate(turned));
     quiet = came ? 0 : quiet + 1;

@@ -40,17 +40,17 @@ export function createModelJoin(
 ): (model: LoadedModel) => JoinedModel {
   const joined = new WeakMap<LoadedModel, JoinedModel>();
   /**
-   * By service and max_age, of which there are a handful: a new version that reads as one before it finds the vectors
-   * that were kept for it, where two plans would put out each other's.
+   * By service and max_age, as long as a version reads by it: a new one that reads alike finds the vectors that were kept,
+   * where two plans would put out each other's.
    */
-  const readers = new Map<string, FeatureReader>();
+  const readers = new Map<string, WeakRef<FeatureReader>>();
   function readerOf({ maxAgeMs, service }: LoadedModel["manifest"]): FeatureReader {
     const key = `${service} ${maxAgeMs}`;
-    let reader = readers.get(key);
+    let reader = readers.get(key)?.deref();
     if (reader === undefined) {
       // Loading the model found its service in this same registry.
       reader = createFeatureReader(store, schemas, compileReadPlan(registry.services.get(service)!, maxAgeMs), fenced);
-      readers.set(key, reader);
+      readers.set(key, new WeakRef(reader));
     }
     return reader;
   }

@@ -157,7 +157,7 @@ async function listen(parts: Parts): Promise<Gateway> {
   telemetry.watchModelQueues(models);
   telemetry.watchModelVersions(assembly.compared);
   if (link !== undefined) telemetry.watchWorkers(link.workersEnded);
-  const server = await openHttpServer(config, assembly.listener);
+  const server = await openHttpServer({ ...config, clock }, assembly.listener);
   const beating = setInterval(() => {
     lag.beat(clock());
     // Sockets are read between a turn's timers and this.

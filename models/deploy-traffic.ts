@@ -162,7 +162,8 @@ export function rollback(): TrafficChange {
       const { previous, shadow, stable: leaving } = partsThere(now);
       if (endsCanary(now)) return { stable: stableOf(now), canary: undefined, shadow, previous };
       const stable = now.stable ?? stableOf(now);
-      const back = previous ?? versions.find((version) => version < stable);
+      // A canary whose stable version is gone is what is rolled back, too.
+      const back = previous ?? versions.find((version) => version < stable && version !== now.traffic?.canary?.version);
       if (back === undefined) {
         throw new HeadgateError(
           "TRAFFIC_INVALID",

@@ -40,6 +40,8 @@ class OpenModels implements Models {
   /** Of every model that ever was: one that goes may come again. */
   readonly #versions = new Map<string, ModelVersions>();
   #served: ReadonlyMap<string, ServedModel> = new Map();
+  /** The same, for those who ask at every request. */
+  #listed: readonly ServedModel[] = [];
   /** Nobody is served while models are opened for the first time, and this thread is the quickest place for it. */
   #isServing = false;
   #closed = false;
@@ -71,7 +73,7 @@ class OpenModels implements Models {
   }
 
   list(): readonly ServedModel[] {
-    return [...this.#served.values()];
+    return this.#listed;
   }
 
   async refresh(name?: string, until?: RefreshedUntil): Promise<void> {
@@ -104,5 +106,6 @@ class OpenModels implements Models {
     if (served === undefined) next.delete(name);
     else next.set(name, served);
     this.#served = new Map([...next].sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#listed = Object.freeze([...this.#served.values()]);
   }
 }

@@ -126,6 +126,9 @@ describe("versions that the file names and that are not there", () => {
     const shared = { stable: 99, canary: { version: 5, percent: 1 } };
     expect(changed(rollback(), { ...shared, previous: 2 })).toEqual({ stable: 2 });
     expect(rollback().isReturn!(nowOf(shared))).toBe(false);
+    // The canary is what is wrong, so it is not the version to go back to; and a version below was not rolled back from.
+    expect(changed(rollback(), { stable: 99, canary: { version: 5, percent: 10 } })).toEqual({ stable: 4 });
+    expect(changed(promote(undefined), { stable: 99, previous: 5 })).toEqual({ stable: 5 });
     const refused =
       'm/traffic.json: stable is version 99, which is not there; "headgate models promote m <version>" puts another in its place.';
     for (const change of [canary(5, 20, undefined), toCanary, toShadow, shadow(3, false)]) {

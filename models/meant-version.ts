@@ -60,16 +60,18 @@ export function canaryMeant(now: TrafficNow): number {
 }
 
 /**
- * The canary's version, else the newest. Throws TRAFFIC_INVALID where the newest was rolled back from, or the canary is not
- * there.
+ * The canary's version, else the newest. Throws TRAFFIC_INVALID where the newest was rolled back from, the canary is not
+ * there, or there is no version.
  */
 export function promotionMeant(now: TrafficNow): number {
-  const { traffic, versions } = now;
+  const { model, stable, traffic, versions } = now;
   const version = canaryThere(now);
   if (version !== undefined) return version;
-  const newest = versions[0]!;
-  if (newest === now.stable || newest !== traffic?.previous) return newest;
-  throw rolledBack(now, newest);
+  const [newest] = versions;
+  if (newest === undefined) throw new HeadgateError("TRAFFIC_INVALID", `Model "${model}" has no version.`);
+  // What was stable before is older, unless it went backwards.
+  if (newest === traffic?.previous && stable !== undefined && newest > stable) throw rolledBack(now, newest);
+  return newest;
 }
 
 function canaryThere(now: TrafficNow): number | undefined {
@@ -86,7 +88,6 @@ export function newestBeside(now: TrafficNow): number {
   if (newest === now.traffic?.canary?.version) {
     throw unclear(now, `version ${newest}, the newest, is the canary already`);
   }
-  // What was stable before is older, unless it went backwards.
   if (newest === now.traffic?.previous) throw rolledBack(now, newest);
   return newest;
 }
