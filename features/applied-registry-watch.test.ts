@@ -9,6 +9,7 @@ import { entity } from "./entity.ts";
 import { featureView } from "./feature-view.ts";
 import { float32, int64, type Schema } from "./field.ts";
 import { createRegistry, type Registry } from "./registry.ts";
+import { createCircuitBreaker } from "./store/circuit-breaker.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import type { ControlStore } from "./store/online-store.ts";
 
@@ -78,8 +79,8 @@ test("whoever watches is called once for each record that is found, also where t
     for (let again = 0; again < 2; again++) await watch.check();
   }
   const gone = expect.stringContaining('"headgate apply"');
-  const anew = expect.stringContaining("Restart");
-  expect(found).toEqual([gone, undefined, gone, anew, anew]);
+  const another = expect.stringContaining("then restart");
+  expect(found).toEqual([gone, undefined, gone, another, expect.stringContaining("Restart")]);
 });
 
 test("an ordinary apply is no problem, and is told as what is applied", async () => {
@@ -106,13 +107,61 @@ test.each([
   expect(schemas.get(1)?.view).toBe("");
   await apply(wider);
   await watch.check();
-  expect(watch.problem).toContain("Restart");
+  // These definitions would be refused now.
+  expect(watch.problem).toMatch(/another state .*run "headgate apply", then restart/);
 });
 
-test("a view that is gone or young again asks for a restart, though no schema of its has changed", async () => {
+test("a store that came back in an older state asks for an apply first, and for a restart for as long as it runs", async () => {
+  const { apply, empty, watch } = await begin(swapped, served);
+  empty();
+  await apply(swapped);
+  await watch.check();
+  expect(watch.problem).toMatch(/an older one.* "headgate plan", run "headgate apply", then restart/);
+  await apply(served);
+  await watch.check();
+  expect(watch.problem).toContain("set back");
+  expect(watch.problem).toMatch(/Restart it\.$/);
+});
+
+test("ids that are given anew only after the restart was asked for are noticed too", async () => {
+  const { apply, empty, schemas, watch } = await begin(swapped, served);
+  empty();
+  for (const [registry, view] of [
+    [swapped, "spend"],
+    [wider, ""],
+  ] as const) {
+    await apply(registry);
+    await watch.check();
+    // Id 2 is not given yet, and then another schema's.
+    expect(schemas.get(2)?.view).toBe(view);
+  }
+});
+
+test("looks past a breaker neither open it nor make up for failed reads", async () => {
+  const remote = openMemoryStore();
+  await applyRegistry(remote.control, served, { gitCommit: undefined, nowMs: 1 });
+  let isAway = false;
+  const away = () => Promise.reject(new HeadgateError("STORE_UNREACHABLE", "gone"));
+  const breaker = createCircuitBreaker(Object.assign(remote, { read: away }), { now: () => 0, random: () => 1 });
+  const watched = { ...remote.control, get: (name: string) => (isAway ? away() : remote.control.get(name)) };
+  const held = await readHeldRegistry(breaker.control, served, served.views.values(), watched);
+  const watch = new AppliedRegistryWatch(held);
+  isAway = true;
+  for (let look = 0; look < 3; look++) await expect(watch.check()).rejects.toThrow("gone");
+  expect(breaker.breaker().state).toBe("closed");
+  isAway = false;
+  for (let failed = 0; failed < 3; failed++) {
+    await expect(async () => breaker.read([])).rejects.toThrow("gone");
+    await watch.check();
+  }
+  expect(breaker.breaker().state).toBe("open");
+  await breaker.close();
+});
+
+test("a view that is young again asks for a restart, though no schema of its has changed", async () => {
   const { apply, empty, watch } = await begin(served, wider, served);
   empty();
-  for (const registry of [served, wider]) await apply(registry);
+  await apply(served);
   await watch.check();
   expect(watch.problem).toContain("Restart");
 });

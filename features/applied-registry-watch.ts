@@ -4,7 +4,8 @@
  *
  * When the registry is applied again to an emptied store, the ids of schemas are given anew. Where one of them is another
  * schema's now, rows would be read by the wrong one and written under the wrong one: then the process has to be started
- * again, and says so for as long as it runs. An ordinary apply changes none of them, and is no problem.
+ * again, and says so for as long as it runs. So it is where the store came back in an older state, which the process would
+ * not be started on. An ordinary apply changes none of them, and is no problem.
  */
 
 import { channel } from "node:diagnostics_channel";
@@ -16,6 +17,8 @@ import { StoredSchemas } from "./stored-schema.ts";
 
 /** What a process reads and writes by, as the store held it when the process started. */
 export interface HeldRegistry {
+  /** What the process was started with. */
+  readonly registry: Registry;
   /** Gives the same object while the record is the same; see appliedRegistryReader. */
   readonly read: () => Promise<AppliedRegistry | undefined>;
   readonly applied: AppliedRegistry | undefined;
@@ -44,22 +47,28 @@ const CHECK_WHILE_GONE_MS = 100;
 const GONE =
   'The online store holds no applied registry any more: it was emptied, or came back without its rows. Run "headgate apply", then "headgate materialize"; or restore the store.';
 const BEGUN_ANEW =
-  "The online store was emptied and applied to anew since this process started, and ids that it read and wrote rows by mean others now. Restart it.";
+  "The online store was emptied or set back, and applied to anew, since this process started: ids that it reads and writes rows by may mean others now. Restart it.";
+const NOT_APPLIED =
+  'The online store holds another state of the registry than this process started with, an older one perhaps: look with "headgate plan", run "headgate apply", then restart this process.';
 
 const registryChannel = channel("headgate:applied-registry");
 
-/** Reads what work with these views needs. Throws REGISTRY_NOT_APPLIED, as requireApplied does, and what the store throws. */
+/**
+ * Reads what work with these views needs. Throws REGISTRY_NOT_APPLIED, as requireApplied does, and what the store throws.
+ * `watched` is the same records for the looks, where a look that fails must not count as a failure of the work.
+ */
 export async function readHeldRegistry(
   control: ControlStore,
   registry: Registry,
   views: Iterable<FeatureView>,
+  watched = control,
 ): Promise<HeldRegistry> {
-  const read = appliedRegistryReader(control);
+  const read = appliedRegistryReader(watched);
   const applied = await read();
   const lines = requireApplied(applied, registry, views);
   const schemas = new StoredSchemas(control);
   await schemas.fetch([...lines.values()].map(({ schemaId }) => schemaId));
-  return { read, applied, lines, schemas };
+  return { registry, read, applied, lines, schemas };
 }
 
 /** The applied registry as it is in the store while a process runs. */
@@ -67,7 +76,8 @@ export class AppliedRegistryWatch {
   readonly #options: AppliedRegistryWatchOptions;
   readonly #ending = new AbortController();
   #applied: AppliedRegistry | undefined;
-  #isBegunAnew = false;
+  /** Why the process has to be started again; once it has to, it has to for good. */
+  #ended: string | undefined;
   #watching: Promise<void> | undefined;
 
   constructor(options: AppliedRegistryWatchOptions) {
@@ -83,7 +93,7 @@ export class AppliedRegistryWatch {
   /** Why rows can't be trusted to be there or to be read right, with the next step; undefined while they can. */
   get problem(): string | undefined {
     if (this.#applied === undefined && this.#options.lines.size > 0) return GONE;
-    return this.#isBegunAnew ? BEGUN_ANEW : undefined;
+    return this.#ended;
   }
 
   /** Looks now. Rejects with what the store throws; nothing has changed then. */
@@ -91,7 +101,10 @@ export class AppliedRegistryWatch {
     const applied = await this.#options.read();
     if (applied === this.#applied) return;
     const before = this.problem;
-    if (applied !== undefined && !(await this.#isSuccessor(applied))) this.#isBegunAnew = true;
+    // Each is compared, though the process has to be started again: by then it may mean still other things by its ids.
+    if (applied !== undefined && (!(await this.#isSuccessor(applied)) || this.#ended !== undefined)) {
+      this.#ended = this.#isStartable(applied) ? BEGUN_ANEW : NOT_APPLIED;
+    }
     this.#applied = applied;
     const { problem } = this;
     if (problem !== before && registryChannel.hasSubscribers) {
@@ -124,5 +137,17 @@ export class AppliedRegistryWatch {
     const { lines, schemas } = this.#options;
     const areKept = await schemas.areKept();
     return areKept && [...lines].every(([view, line]) => (applied.views[view]?.generation ?? 0) >= line.generation);
+  }
+
+  /** Whether this process would be started on it, or be refused. */
+  #isStartable(applied: AppliedRegistry): boolean {
+    const { lines, registry } = this.#options;
+    const views = [...lines.keys()].map((view) => registry.views.get(view)!);
+    try {
+      requireApplied(applied, registry, views);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

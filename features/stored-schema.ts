@@ -61,7 +61,8 @@ export class StoredSchemas {
 
   /**
    * Looks whether the store still has all that were met, as they were; to be asked when it may have been emptied since,
-   * and its ids given anew. Rows of an id that is another schema's now are read as incompatible from here on.
+   * and its ids given anew. Rows of an id that is another schema's now are decoded as incompatible from here on; rows
+   * that were decoded before keep what they were taken for, so whoever keeps such rows has to throw them away.
    */
   async areKept(): Promise<boolean> {
     const kept = await Promise.all(

@@ -75,7 +75,7 @@ export interface RowEncoderOptions {
 
 /** Settings of a writer. */
 export interface ViewWriterOptions extends Omit<RowEncoderOptions, "view"> {
-  readonly store: OnlineStore;
+  readonly store: Pick<OnlineStore, "write">;
   readonly view: FeatureView;
 }
 

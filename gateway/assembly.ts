@@ -31,6 +31,7 @@ import { commandRunner } from "./feast-http/feast-materialize.ts";
 import { createFeastRoutes } from "./feast-http/feast-routes.ts";
 import { parsePushSources } from "./feast-http/push-sources.ts";
 import { checkReadiness } from "./health.ts";
+import { createHeldRowWrite } from "./held-row-write.ts";
 import { inferProblem } from "./inference-protocol/infer-problem.ts";
 import { createInferenceProtocol } from "./inference-protocol/routes.ts";
 import { createModelJoin } from "./joined-model.ts";
@@ -45,7 +46,6 @@ import {
 import { createModelDeploys } from "./model-deploy.ts";
 import { createPredict, type Predict } from "./predict.ts";
 import { receiveWithin } from "./receive-timeout.ts";
-import { createRowWrite, type WriteRows } from "./row-write.ts";
 import { createShadows } from "./shadow.ts";
 
 /** What the routes need of the settings; see settings/. */
@@ -132,7 +132,7 @@ export function assemble(parts: AssemblyParts): Assembly {
   const isReady = async () => (await checkReadiness(health)).ready;
   const { onlineStoreLayout } = settings;
   const writing = { store, registry, applied, maxEntities, maxFutureMs, expiryGraceMs, now, onlineStoreLayout };
-  const writeRows = whileHeld(registryWatch, () => createRowWrite(writing));
+  const writeRows = createHeldRowWrite(writing, registryWatch);
   const ending = new AbortController();
   const feastRoutes = createFeastRoutes({
     ...{ store, schemas, registry, writeRows, adminToken, maxEntities, deadlineMs, now, clock },
@@ -177,20 +177,6 @@ export function assemble(parts: AssemblyParts): Assembly {
     close: () =>
       ending.abort(new HeadgateError("OVERLOADED", "This gateway is ending; deploy to another one, or again later.")),
   });
-}
-
-/**
- * Rows are written under the ids of the registry that the gateway started with: not into a store that has lost it. One
- * that was applied to again may have lost their origins' ids, so these are asked for anew.
- */
-function whileHeld(registryWatch: AppliedRegistryWatch, create: () => WriteRows): WriteRows {
-  let { applied } = registryWatch;
-  let writeRows = create();
-  return async (...rows) => {
-    if (registryWatch.problem !== undefined) throw new HeadgateError("REGISTRY_NOT_APPLIED", registryWatch.problem);
-    if (applied !== registryWatch.applied) [applied, writeRows] = [registryWatch.applied, create()];
-    return writeRows(...rows);
-  };
 }
 
 /** The routes that are asked thousands of times a second. */

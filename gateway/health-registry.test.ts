@@ -77,6 +77,18 @@ describe.skipIf("missing" in found)("a Redis that is emptied under a gateway", {
     const row = { entity: { customer_id: 2 }, values: VALUES, event_timestamp: new Date(nowMs).toISOString() };
     return (await post(gateway, `/features/${VIEW}/rows`, { rows: [row] })).status;
   };
+  /** The statuses and values of customer 1's fields; by their places in the row. */
+  const served = async (gateway: Gateway) => {
+    const features = Object.keys(VALUES).map((field) => `${VIEW}:${field}`);
+    const body = { features, entities: { customer_id: [1] }, full_feature_names: false };
+    const answer = (await (await post(gateway, "/get-online-features", body)).json()) as {
+      metadata: { feature_names: string[] };
+      results: { values: unknown[]; statuses: string[] }[];
+    };
+    const { feature_names: names } = answer.metadata;
+    const read = names.map((name, i) => [name, `${answer.results[i]!.statuses[0]} ${answer.results[i]!.values[0]}`]);
+    return Object.fromEntries(read.filter(([name]) => name !== "customer_id"));
+  };
   const registryLines = () => logged.filter((line) => line.includes("applied registry"));
 
   test("it is not ready, takes no rows and says what to do, until it is loaded again", async () => {
@@ -128,5 +140,26 @@ describe.skipIf("missing" in found)("a Redis that is emptied under a gateway", {
     expect(await readiness(restarted)).toMatchObject({ code: 200, registry_problem: null });
     expect([await predict(restarted), await write(restarted)]).toEqual([200, 200]);
     await restarted.close();
+  });
+
+  test("it does not go on serving what it read by another's schema before it had noticed", async () => {
+    await redis.command("FLUSHALL");
+    await applyAndLoad(turned(registry));
+    const store = await openOnlineStore(config.onlineStore, { ...config, redis: { minReplicas: 0 } });
+    await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: ++nowMs });
+    await store.close();
+    const gateway = await startGateway(config, () => {});
+    const right = Object.fromEntries(Object.entries(VALUES).map(([field, value]) => [field, `PRESENT ${value}`]));
+    expect(await served(gateway)).toEqual(right);
+
+    await redis.command("FLUSHALL");
+    await applyAndLoad(registry);
+    await until("the gateway to notice", async () => {
+      await served(gateway);
+      return String((await readiness(gateway)).registry_problem).includes("Restart");
+    });
+    const none = Object.fromEntries(Object.keys(VALUES).map((field) => [field, "NOT_FOUND null"]));
+    expect(await served(gateway)).toEqual(none);
+    await gateway.close();
   });
 });

@@ -1,7 +1,8 @@
 /**
- * GET /livez: the process answers. GET /readyz: it should be sent requests: it is not draining, the store answers, and
- * it holds the registry that was applied, and at least one model is ready where there are models. One bad model does not make every gateway unready. Where a setting
- * asks for it, what the models are fed must have passed its comparison with the source, too.
+ * GET /livez: the process answers. GET /readyz: it should be sent requests: it is not draining, the store answers and
+ * holds the registry that was applied, and at least one model is ready where there are models. One bad model does not
+ * make every gateway unready. Where a setting asks for it, what the models are fed must have passed its comparison with
+ * the source, too.
  */
 
 import { reasonOf } from "../errors.ts";

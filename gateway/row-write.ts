@@ -22,7 +22,7 @@ import { createViewWriter, recordOrigin, type SourceRow, type ViewWriter } from 
 
 /** What rows over HTTP depend on. */
 export interface RowWriteOptions {
-  readonly store: OnlineStore;
+  readonly store: Pick<OnlineStore, "write" | "control">;
   readonly registry: Registry;
   /** As it was when the gateway started. */
   readonly applied: AppliedRegistry | undefined;

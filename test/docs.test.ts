@@ -63,7 +63,7 @@ test("docs/metrics.md has every metric as it is exposed", async () => {
   const store = openMemoryStore();
   const memory = createTieredStore(store, { maxBytes: 1_000, now: () => 0 });
   const breaker = createCircuitBreaker(store, { now: () => 0, random: () => 0 });
-  telemetry.watchStore({ store: memory, memory, breaker });
+  telemetry.watchStore({ store: memory, memory, breaker, watched: store.control });
   telemetry.watchMaterialized(async () => new Map());
   telemetry.watchParity(async () => new Map());
   telemetry.watchModelQueues({ list: () => [] });

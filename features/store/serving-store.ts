@@ -4,7 +4,7 @@
  */
 
 import { type BrokenCircuitStore, createCircuitBreaker } from "./circuit-breaker.ts";
-import type { OnlineStore } from "./online-store.ts";
+import type { ControlStore, OnlineStore } from "./online-store.ts";
 import { isRemote, type OpenOnlineStoreOptions, openOnlineStore } from "./open.ts";
 import { createTieredStore, type TieredStore } from "./tiered.ts";
 
@@ -15,6 +15,8 @@ export interface ServingStore {
   readonly memory: TieredStore | undefined;
   /** The breaker before a remote store. */
   readonly breaker: BrokenCircuitStore | undefined;
+  /** The store's records past the breaker: for looks in the background, which must neither open it nor keep it closed. */
+  readonly watched: ControlStore;
 }
 
 /** How to serve from a remote store; an embedded one uses none of it. */
@@ -34,7 +36,10 @@ export interface ServingStoreOptions extends OpenOnlineStoreOptions {
 
 /** Opens a store for serving; throws what openOnlineStore does. */
 export async function openServingStore(url: string, options: ServingStoreOptions): Promise<ServingStore> {
-  if (!isRemote(url)) return { store: await openOnlineStore(url, options), memory: undefined, breaker: undefined };
+  if (!isRemote(url)) {
+    const store = await openOnlineStore(url, options);
+    return { store, memory: undefined, breaker: undefined, watched: store.control };
+  }
   const { clock: now, random, heartbeatIntervalMs, heartbeatTimeoutMs, cacheBytes } = options;
   const tracking = { heartbeatIntervalMs, heartbeatTimeoutMs, now, random };
   const redis = { ...options.redis, now, ...(cacheBytes > 0 ? { tracking } : {}) };
@@ -47,5 +52,5 @@ export async function openServingStore(url: string, options: ServingStoreOptions
     random,
   });
   const memory = cacheBytes > 0 ? createTieredStore(breaker, { maxBytes: cacheBytes, now }) : undefined;
-  return { store: memory ?? breaker, memory, breaker };
+  return { store: memory ?? breaker, memory, breaker, watched: remote.control };
 }

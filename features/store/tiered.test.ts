@@ -99,6 +99,35 @@ describe("what is in memory", () => {
   });
 });
 
+describe("a drop", () => {
+  it("leaves nothing of what was kept, fenced or not, and goes on keeping", async () => {
+    const { remote, store, read } = armed();
+    await remote.write("id=1", 1);
+    remote.beat();
+    await read(request("id=1"));
+    store.drop();
+    expect(store.readFenced([request("id=1")], Number.POSITIVE_INFINITY)).toEqual([undefined]);
+    await read(request("id=1"));
+    await read(request("id=1"));
+    expect(store.coherence().state).toBe("armed");
+    expect(store.counts()).toMatchObject({ misses: 2, hits: 1, drops: 2, entities: 1 });
+  });
+
+  it("answers those whose reads are under way, and keeps nothing of what these bring", async () => {
+    const { remote, store, read } = armed();
+    await remote.write("id=1", 1);
+    remote.beat();
+    const early = store.read([request("id=1")]);
+    remote.reads[0]!.execute();
+    store.drop();
+    remote.reads[0]!.arrive();
+    expect((await early).map(versionOf)).toEqual([1]);
+    expect(store.counts()).toMatchObject({ entities: 0, discardedFills: 1 });
+    await read(request("id=1"));
+    expect(store.counts()).toMatchObject({ misses: 2, entities: 1 });
+  });
+});
+
 describe("reads under way", () => {
   it("are shared by those who miss the same entity", async () => {
     const { remote, store } = armed();

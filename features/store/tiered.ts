@@ -82,6 +82,11 @@ export interface TieredStore extends OnlineStore {
    * undefined for the others. For `stale_if_error` and nothing else.
    */
   readFenced(requests: readonly ReadRequest[], maxAgeMs: number): readonly (EntityRows | undefined)[];
+  /**
+   * Throws away all that is kept, and what reads under way bring once it is answered: for when what was decoded of rows
+   * is found to be wrong, though the rows are not.
+   */
+  drop(): void;
   coherence(): Coherence;
   counts(): TieredStoreCounts;
 }
@@ -106,7 +111,7 @@ class LruStore implements TieredStore {
   readonly #feed: InvalidationSubscription;
   #isArmed = false;
   #changedMs: number;
-  /** Counts the times that the feed was doubted or armed. */
+  /** Counts the times that the feed was doubted or armed, and the drops. */
   #epoch = 0;
   readonly #counts = { hits: 0, negativeHits: 0, misses: 0, joined: 0, invalidations: 0, drops: 0, discardedFills: 0 };
 
@@ -205,6 +210,12 @@ class LruStore implements TieredStore {
     return requests.map(({ key, fields }) => (isTooOld ? undefined : this.#rows.peek(key)?.answer(fields)));
   }
 
+  drop(): void {
+    this.#rows.clear();
+    this.#counts.drops++;
+    this.#epoch++;
+  }
+
   coherence(): Coherence {
     return {
       state: this.#isCurrent() ? "armed" : "doubted",
@@ -226,8 +237,7 @@ class LruStore implements TieredStore {
       },
       doubted: () => this.#change(false),
       armed: () => {
-        this.#rows.clear();
-        this.#counts.drops++;
+        this.drop();
         this.#change(true);
       },
     };

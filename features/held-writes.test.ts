@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { RowWrite } from "../features/store/online-store.ts";
 import { whileHeld } from "./held-writes.ts";
+import type { RowWrite } from "./store/online-store.ts";
 
 const rows: readonly RowWrite[] = [];
 
