@@ -1,20 +1,22 @@
-/** What a reader keeps of a row beside the row: it must never be served for another plan, another time or another row. */
+/** What a reader keeps of rows beside them: it must never be served for another plan, another time or another row. */
 
 import { expect, test } from "vitest";
 import { applyRegistry, readAppliedRegistry, requireApplied } from "./applied-registry.ts";
+import { decodeEntity, isDecoded } from "./decoded-entity.ts";
 import { entity } from "./entity.ts";
 import { featureService } from "./feature-service.ts";
-import { STATUS, STATUS_NAMES } from "./feature-status.ts";
+import { STATUS_NAMES } from "./feature-status.ts";
 import { featureView } from "./feature-view.ts";
-import { float32, int64 } from "./field.ts";
-import { compileVectorKeeper } from "./kept-vector.ts";
+import { type FeatureValue, float32, int64 } from "./field.ts";
 import { compileReadPlan } from "./read-plan.ts";
 import { createFeatureReader, type FeatureReader } from "./reader.ts";
 import { createRegistry } from "./registry.ts";
+import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
 import { SOURCE_RANK } from "./row-order.ts";
 import { openMemoryStore } from "./store/memory.ts";
+import type { EntityRows, StoredRow } from "./store/online-store.ts";
 import { createTieredStore } from "./store/tiered.ts";
-import { StoredSchemas } from "./stored-schema.ts";
+import { recordSchema, StoredSchemas } from "./stored-schema.ts";
 import { createViewWriter, recordOrigin } from "./writer.ts";
 
 const NOW = Date.UTC(2026, 10, 23);
@@ -64,40 +66,62 @@ test.each([
   expect(await readAt(whole, NOW)).toEqual([4, null, "PRESENT", "NULL_VALUE"]);
 });
 
-test("a vector is kept beside the rows of one entity, in their place, and found again by the same plan alone", () => {
-  const plan = compileReadPlan(service);
-  const keeper = compileVectorKeeper(plan)!;
-  const views = [{ status: STATUS.PRESENT, eventTimestampUs: NOW * 1_000, tier: "memory" }];
-  const statuses = [STATUS.PRESENT, STATUS.NULL_VALUE];
-  const vector = { values: [3, null], statuses, views };
-  const entityOf = () => ({ tier: "memory", rows: [{ bytes: new Uint8Array(), decoded: "row" }], decoded: undefined });
+/** The schemas of a process, rows of one of them, and an entity as a tier keeps it that keeps such rows together. */
+async function spendRows() {
+  const { control } = openMemoryStore();
+  const schemaId = await recordSchema(control, "spend", spend.schema);
+  const schemas = new StoredSchemas(control);
+  await schemas.fetch([schemaId]);
+  const order = {
+    eventTimestampUs: NOW * 1_000,
+    createdTimestampUs: NOW * 1_000,
+    generation: 1,
+    sourceRank: 2,
+    position: 0,
+  };
+  const encode = compileEncodeRow(Object.values(spend.schema));
+  const rowOf = (...values: FeatureValue[]): StoredRow => ({
+    bytes: encode(order, { schemaId, writtenAtMs: NOW, originId: 1 }, values),
+  });
+  const entityOf = (...rows: (StoredRow | undefined)[]): EntityRows => ({ tier: "memory", rows, decoded: undefined });
+  return { schemas, rowOf, entityOf, deleted: { bytes: encodeTombstone(order) } };
+}
 
-  const kept = entityOf();
-  expect(keeper.keep(kept, vector)).toMatchObject(vector);
-  expect(kept.rows[0]!.decoded).toBeUndefined();
-  expect(keeper.find(kept, NOW + 48 * HOUR)).toMatchObject(vector);
-  expect(keeper.find(kept, NOW + 48 * HOUR + 1)).toBeUndefined();
-  expect([keeper.has(kept), keeper.has(entityOf())]).toEqual([true, false]);
-  expect(compileVectorKeeper(compileReadPlan(service))!.has(kept)).toBe(false);
-
-  const stale = entityOf();
-  const aged = { ...vector, views: [{ ...views[0]!, status: STATUS.OUTSIDE_MAX_AGE }] };
-  expect(keeper.keep(stale, aged)).toBe(aged);
-  const { decoded: _, ...unkept } = entityOf();
-  expect(keeper.keep(unkept, vector)).toBe(vector);
-  expect([keeper.has(stale), keeper.has(unkept), unkept.rows[0]!.decoded]).toEqual([false, false, "row"]);
+test("rows kept together are decoded once, whoever reads them, into one list in place of what each row kept", async () => {
+  const { schemas, rowOf, entityOf } = await spendRows();
+  const row = rowOf(3, 1.5);
+  row.decoded = "what one that reads this row alone left";
+  const entity = entityOf(row);
+  const read = async (of: typeof service) => {
+    const reader = createFeatureReader({ read: () => [entity] }, schemas, compileReadPlan(of));
+    return (await reader.read([{ customer_id: 1 }], [], NOW))[0]!.values;
+  };
+  expect(await read(service)).toEqual([3, 1.5]);
+  const { decoded } = entity;
+  expect(decoded).toEqual([NOW * 1_000, 3, 1.5]);
+  expect(row.decoded).toBeUndefined();
+  expect(await read(featureService("t", [spend.select("amount")]))).toEqual([1.5]);
+  expect(entity.decoded).toBe(decoded);
 });
 
-test("of an entity that two plans read, the decoded rows stay, and neither plan's vector", () => {
-  const [one, other] = [compileReadPlan(service), compileReadPlan(service)].map((plan) => compileVectorKeeper(plan)!);
-  const views = [{ status: STATUS.PRESENT, eventTimestampUs: NOW * 1_000, tier: "memory" }];
-  const vector = { values: [3, null], statuses: [STATUS.PRESENT, STATUS.NULL_VALUE], views };
-  const entity = { tier: "memory", rows: [{ bytes: new Uint8Array(), decoded: "row" }], decoded: undefined };
-  one!.keep(entity, vector);
-  entity.rows[0]!.decoded = "row again";
-  for (const keeper of [other!, one!, other!]) {
-    expect(keeper.keep(entity, vector)).toBe(vector);
-    expect([keeper.has(entity), keeper.find(entity, NOW)]).toEqual([false, undefined]);
-  }
-  expect(entity.rows[0]!.decoded).toBe("row again");
+test("rows of the same schemas lie alike, beside a row that is not there or was deleted as well", async () => {
+  const { schemas, rowOf, entityOf, deleted } = await spendRows();
+  const [one, other] = [entityOf(rowOf(3, 1.5)), entityOf(rowOf(4, null))];
+  const beside = entityOf(undefined, deleted, rowOf(3, 1));
+  for (const entity of [one, other, beside]) expect(decodeEntity(entity, schemas)).toBe(true);
+  expect(other.layout).toBe(one.layout);
+  expect(other.decoded).toEqual([NOW * 1_000, 4, null]);
+  expect(beside.layout).toMatchObject({ schemas: [undefined, undefined, { view: "spend" }], offsets: [0, 0, 0] });
+  expect(beside.decoded).toEqual([NOW * 1_000, 3, 1]);
+});
+
+test("rows that a tier does not keep together are not decoded so, nor those of a schema that was not met", async () => {
+  const { schemas, rowOf, entityOf } = await spendRows();
+  const unkept: EntityRows = { tier: "lmdb", rows: [rowOf(3, 1.5)] };
+  const unmet = entityOf(rowOf(3, 1.5));
+  expect([decodeEntity(unkept, schemas), decodeEntity(unmet, new StoredSchemas(openMemoryStore().control))]).toEqual([
+    false,
+    false,
+  ]);
+  expect([unkept, unmet].map(isDecoded)).toEqual([false, false]);
 });

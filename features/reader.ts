@@ -7,10 +7,10 @@
  */
 
 import { channel } from "node:diagnostics_channel";
+import { type DecodedEntity, decodeEntity, isDecoded } from "./decoded-entity.ts";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
 import type { FeatureVector, ViewRead } from "./feature-vector.ts";
 import type { FeatureValue } from "./field.ts";
-import { compileVectorKeeper, type VectorKeeper } from "./kept-vector.ts";
 import { runTransform } from "./on-demand-run.ts";
 import type { PlannedKey, PlannedView, ReadPlan } from "./read-plan.ts";
 import { placeContext } from "./request-context.ts";
@@ -54,11 +54,13 @@ export interface FencedRows {
 /** Published once for each row that could not be read as its view is declared today. */
 const incompatibleRow = channel("headgate:row-incompatible");
 
-/** A row as the reader keeps it beside its bytes; shared by all plans. */
-interface Decoded {
-  readonly eventTimestampUs: number;
+/** A decoded row. Beside a row that is kept for itself it is kept, and shared by all plans. */
+interface DecodedRow {
   readonly schema: StoredSchema;
+  readonly eventTimestampUs: number;
+  /** The values of its fields are in it from `first` on. */
   readonly values: readonly FeatureValue[];
+  readonly first: number;
 }
 
 /** Where the wanted fields are in rows of a stored schema; null for an incompatible one. One map per view of the plan. */
@@ -72,7 +74,9 @@ interface RowReading {
   readonly plan: ReadPlan;
   readonly schemas: StoredSchemas;
   readonly projections: readonly Projections[];
-  readonly keeper: VectorKeeper | undefined;
+  /** What a vector begins with, to be copied. */
+  readonly noValues: readonly FeatureValue[];
+  readonly noStatuses: readonly FeatureStatus[];
 }
 
 /** Opens a reader of a plan on a store, with `fenced` to fall back to where the store has memory before it. */
@@ -83,7 +87,7 @@ export function createFeatureReader(
   fenced?: FencedRows,
 ): FeatureReader {
   const projections: Projections[] = Array.from({ length: plan.viewCount }, () => new Map());
-  const reading: RowReading = { plan, schemas, projections, keeper: compileVectorKeeper(plan) };
+  const reading: RowReading = { plan, schemas, projections, ...blankLists(plan) };
 
   function vectorsOf(
     found: readonly EntityRows[],
@@ -112,6 +116,13 @@ export function createFeatureReader(
   });
 }
 
+function blankLists({ slotCount }: ReadPlan): Pick<RowReading, "noValues" | "noStatuses"> {
+  return {
+    noValues: new Array<FeatureValue>(slotCount).fill(null),
+    noStatuses: new Array<FeatureStatus>(slotCount).fill(STATUS.NOT_FOUND),
+  };
+}
+
 function isWhole(found: readonly (EntityRows | undefined)[]): found is readonly EntityRows[] {
   return found.every((entity) => entity !== undefined);
 }
@@ -128,10 +139,10 @@ function requestsOf(keys: readonly PlannedKey[], entities: readonly EntityKeys[]
 }
 
 /** Ids of schemas that have to be fetched before the rows can be read; almost always none. */
-function unknownSchemas(found: readonly EntityRows[], { keeper, schemas }: RowReading): Set<number> | undefined {
+function unknownSchemas(found: readonly EntityRows[], { schemas }: RowReading): Set<number> | undefined {
   let unknown: Set<number> | undefined;
   for (const entity of found) {
-    if (keeper?.has(entity)) continue;
+    if (isDecoded(entity)) continue;
     for (const row of entity.rows) {
       if (row === undefined || row.decoded !== undefined || isTombstone(row.bytes)) continue;
       const id = readSchemaId(row.bytes);
@@ -150,85 +161,84 @@ function assemble(
   context: readonly FeatureValue[],
   nowMs: number,
 ): FeatureVector[] {
-  const { keeper, plan } = reading;
+  const { noStatuses, noValues, plan } = reading;
+  const { keys, transforms, viewCount } = plan;
   const vectors: FeatureVector[] = new Array(entityCount);
-  const keyCount = plan.keys.length;
   for (let e = 0; e < entityCount; e++) {
-    const first = e * keyCount;
-    vectors[e] = keeper?.find(found[first]!, nowMs) ?? vectorOf(reading, found, first, context, nowMs);
+    const vector: FeatureVector = {
+      values: noValues.slice(),
+      statuses: noStatuses.slice(),
+      views: new Array<ViewRead>(viewCount),
+    };
+    for (let k = 0; k < keys.length; k++) placeEntity(vector, keys[k]!, found[e * keys.length + k]!, reading, nowMs);
+    placeContext(vector, plan, context);
+    for (const transform of transforms) runTransform(vector, transform);
+    vectors[e] = vector;
   }
   return vectors;
 }
 
-/** The vector of the entity whose rows are found from `first` on. */
-function vectorOf(
-  { keeper, plan, projections, schemas }: RowReading,
-  found: readonly EntityRows[],
-  first: number,
-  context: readonly FeatureValue[],
+/** Puts the values of one entity's rows into their slots and tells what each row was worth. */
+function placeEntity(
+  vector: FeatureVector,
+  { views }: PlannedKey,
+  entity: EntityRows,
+  { projections, schemas }: RowReading,
   nowMs: number,
-): FeatureVector {
-  const vector: FeatureVector = {
-    values: new Array<FeatureValue>(plan.slotCount).fill(null),
-    statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.NOT_FOUND),
-    views: new Array<ViewRead>(plan.viewCount),
-  };
-  for (let k = 0; k < plan.keys.length; k++) {
-    const { views } = plan.keys[k]!;
-    const { tier, rows } = found[first + k]!;
-    for (let v = 0; v < views.length; v++) {
-      const view = views[v]!;
-      vector.views[view.index] = placeRow(vector, view, rows[v], tier, schemas, projections[view.index]!, nowMs);
-    }
+): void {
+  const isWhole = decodeEntity(entity, schemas);
+  for (let v = 0; v < views.length; v++) {
+    const view = views[v]!;
+    const row = isWhole ? rowOf(entity, v) : decodedOf(entity.rows[v], view, schemas);
+    const sources = row === undefined ? null : sourcesOf(view, row.schema, projections[view.index]!);
+    vector.views[view.index] =
+      row === undefined || sources === null
+        ? { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier: entity.tier }
+        : placeRow(vector, view, row, sources, entity.tier, nowMs);
   }
-  placeContext(vector, plan, context);
-  for (const transform of plan.transforms) runTransform(vector, transform);
-  return keeper === undefined ? vector : keeper.keep(found[first]!, vector);
 }
 
-/** Puts one row's values into their slots and tells what the row was worth. */
 function placeRow(
   vector: FeatureVector,
   view: PlannedView,
-  row: StoredRow | undefined,
+  { eventTimestampUs, values, first }: DecodedRow,
+  sources: readonly number[],
   tier: string,
-  schemas: StoredSchemas,
-  projections: Projections,
   nowMs: number,
 ): ViewRead {
-  const decoded = row === undefined ? DELETED : decodedOf(row, schemas);
-  if (decoded === undefined) publishIncompatible(view.name, "unknown");
-  if (decoded === DELETED || decoded === undefined)
-    return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
-  const sources = sourcesOf(view, decoded.schema, projections);
-  if (sources === null) return { status: STATUS.NOT_FOUND, eventTimestampUs: undefined, tier };
-  const { eventTimestampUs, values } = decoded;
   const fresh = nowMs * 1_000 - eventTimestampUs <= view.maxAgeUs;
   for (let i = 0; i < sources.length; i++) {
     const slot = view.slots[i]!;
     const source = sources[i]!;
-    const value = source < 0 ? null : values[source]!;
+    const value = source < 0 ? null : values[first + source]!;
     vector.values[slot] = fresh ? value : null;
     vector.statuses[slot] = fresh ? (value === null ? STATUS.NULL_VALUE : STATUS.PRESENT) : STATUS.OUTSIDE_MAX_AGE;
   }
   return { status: fresh ? STATUS.PRESENT : STATUS.OUTSIDE_MAX_AGE, eventTimestampUs, tier };
 }
 
-/** Undefined, and not kept, for a row whose schema the store lacks: the next read asks for it again. */
-function decodedOf(row: StoredRow, schemas: StoredSchemas): Decoded | typeof DELETED | undefined {
-  row.decoded ??= decode(row.bytes, schemas);
-  return row.decoded as Decoded | typeof DELETED | undefined;
+/** A row of an entity that was decoded as a whole; undefined where there is none. */
+function rowOf({ decoded, layout }: DecodedEntity, index: number): DecodedRow | undefined {
+  const schema = layout.schemas[index];
+  if (schema === undefined) return undefined;
+  const offset = layout.offsets[index]!;
+  return { schema, eventTimestampUs: decoded[offset] as number, values: decoded, first: offset + 1 };
 }
 
-function decode(bytes: Uint8Array, schemas: StoredSchemas): Decoded | typeof DELETED | undefined {
+/** A row by itself; undefined where there is none, or one whose schema the store lacks: the next read asks for it again. */
+function decodedOf(row: StoredRow | undefined, { name }: PlannedView, schemas: StoredSchemas): DecodedRow | undefined {
+  if (row === undefined) return undefined;
+  row.decoded ??= decode(row.bytes, schemas);
+  const decoded = row.decoded as DecodedRow | typeof DELETED | undefined;
+  if (decoded === undefined) publishIncompatible(name, "unknown");
+  return decoded === DELETED ? undefined : decoded;
+}
+
+function decode(bytes: Uint8Array, schemas: StoredSchemas): DecodedRow | typeof DELETED | undefined {
   if (isTombstone(bytes)) return DELETED;
   const schema = schemas.get(readSchemaId(bytes));
   if (schema === undefined) return undefined;
-  return {
-    eventTimestampUs: readEventTimestampUs(bytes),
-    schema,
-    values: schema.decode(bytes),
-  };
+  return { schema, eventTimestampUs: readEventTimestampUs(bytes), values: schema.decode(bytes), first: 0 };
 }
 
 function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Projections): readonly number[] | null {

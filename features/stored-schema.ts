@@ -31,6 +31,14 @@ export interface StoredSchema {
   readonly decode: DecodeValues;
 }
 
+/** How the values of several rows of one entity lie in one list; the same object for all that lie alike. */
+export interface EntityLayout {
+  /** Of each row; undefined where there is none, or a deleted one. */
+  readonly schemas: readonly (StoredSchema | undefined)[];
+  /** Where in the list each row's event timestamp is, µs; its values follow, in its schema's order. */
+  readonly offsets: readonly number[];
+}
+
 /** Records a view's schema, once; returns its id. */
 export function recordSchema(control: ControlStore, view: string, schema: Schema): Promise<number> {
   return intern(control, TABLE, JSON.stringify({ view, fields: Object.entries(typeNames(schema)) }));
@@ -40,6 +48,8 @@ export function recordSchema(control: ControlStore, view: string, schema: Schema
 export class StoredSchemas {
   private readonly known = new Map<number, StoredSchema>();
   private readonly underWay = new Map<number, Promise<void>>();
+  /** By the ids of the rows' schemas. */
+  private readonly layouts = new Map<string, EntityLayout>();
   private readonly control: ControlStore;
 
   constructor(control: ControlStore) {
@@ -49,6 +59,19 @@ export class StoredSchemas {
   /** The schema if it was met before. */
   get(id: number): StoredSchema | undefined {
     return this.known.get(id);
+  }
+
+  /** The layout of rows by the ids of their schemas; undefined: no row. Undefined while one of them was not met. */
+  layoutOf(ids: readonly (number | undefined)[]): EntityLayout | undefined {
+    const key = ids.join();
+    let layout = this.layouts.get(key);
+    if (layout === undefined) {
+      const schemas = ids.map((id) => (id === undefined ? undefined : this.known.get(id)));
+      if (ids.some((id, i) => id !== undefined && schemas[i] === undefined)) return undefined;
+      layout = layOut(schemas);
+      this.layouts.set(key, layout);
+    }
+    return layout;
   }
 
   /**
@@ -69,7 +92,10 @@ export class StoredSchemas {
       [...this.known].map(async ([id, schema]) => {
         const text = await readInterned(this.control, TABLE, id);
         const isKept = text !== undefined && fingerprintOf(JSON.parse(text)) === schema.fingerprint;
-        if (text !== undefined && !isKept) this.known.set(id, Object.freeze({ ...schema, view: OF_NO_VIEW }));
+        if (text !== undefined && !isKept) {
+          this.known.set(id, Object.freeze({ ...schema, view: OF_NO_VIEW }));
+          this.layouts.clear();
+        }
         return isKept;
       }),
     );
@@ -104,6 +130,16 @@ export function projectionOf(
     (source, i) => source < 0 || typeName(stored.fields[source]!.type) === typeName(wanted[i]!.type),
   );
   return fits ? sources : undefined;
+}
+
+function layOut(schemas: readonly (StoredSchema | undefined)[]): EntityLayout {
+  let end = 0;
+  const offsets = schemas.map((schema) => {
+    const offset = end;
+    if (schema !== undefined) end += 1 + schema.fields.length;
+    return offset;
+  });
+  return Object.freeze({ schemas: Object.freeze(schemas), offsets: Object.freeze(offsets) });
 }
 
 function parse(text: string): StoredSchema {

@@ -39,25 +39,13 @@ export function createModelJoin(
   fenced?: FencedRows,
 ): (model: LoadedModel) => JoinedModel {
   const joined = new WeakMap<LoadedModel, JoinedModel>();
-  /**
-   * By service and max_age, as long as a version reads by it: a new one that reads alike finds the vectors that were kept,
-   * where two plans would put out each other's.
-   */
-  const readers = new Map<string, WeakRef<FeatureReader>>();
-  function readerOf({ maxAgeMs, service }: LoadedModel["manifest"]): FeatureReader {
-    const key = `${service} ${maxAgeMs}`;
-    let reader = readers.get(key)?.deref();
-    if (reader === undefined) {
-      // Loading the model found its service in this same registry.
-      reader = createFeatureReader(store, schemas, compileReadPlan(registry.services.get(service)!, maxAgeMs), fenced);
-      readers.set(key, new WeakRef(reader));
-    }
-    return reader;
-  }
   return (model) => {
     let known = joined.get(model);
     if (known === undefined) {
-      known = join(model, readerOf(model.manifest));
+      const { maxAgeMs, service } = model.manifest;
+      // Loading the model found its service in this same registry.
+      const plan = compileReadPlan(registry.services.get(service)!, maxAgeMs);
+      known = join(model, createFeatureReader(store, schemas, plan, fenced));
       joined.set(model, known);
     }
     return known;

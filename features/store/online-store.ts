@@ -29,6 +29,8 @@ export interface EntityRows {
   readonly rows: readonly (StoredRow | undefined)[];
   /** The reader's, as that of a row: what it made of all of them. There, if undefined, where a tier keeps them together. */
   decoded?: unknown;
+  /** The reader's: how `decoded` lies. */
+  layout?: unknown;
 }
 
 /** One row to write. */

@@ -3,15 +3,12 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { type FeatureStatus, STATUS } from "../feature-status.ts";
-import type { FeatureVector } from "../feature-vector.ts";
+import { decodeEntity } from "../decoded-entity.ts";
 import { float32, int64, string } from "../field.ts";
-import { compileVectorKeeper } from "../kept-vector.ts";
-import type { ReadPlan } from "../read-plan.ts";
-import { compileDecodeValues, compileEncodeRow } from "../row-codec.ts";
-import { readEventTimestampUs } from "../row-order.ts";
+import { compileEncodeRow } from "../row-codec.ts";
+import { recordSchema, StoredSchemas } from "../stored-schema.ts";
 import { openMemoryStore } from "./memory.ts";
-import type { EntityRows, ReadRequest, RowWrite } from "./online-store.ts";
+import type { ReadRequest, RowWrite } from "./online-store.ts";
 import { createTieredStore } from "./tiered.ts";
 import { KeptRows } from "./tiered-rows.ts";
 
@@ -79,17 +76,17 @@ describe("what an entity takes in memory", () => {
   ] as const)("is reckoned within a fifth: %s", async (_, views, types, valuesOf) => {
     const ENTITIES = 20_000;
     const encode = compileEncodeRow(types);
-    const decode = compileDecodeValues(types);
+    const { control } = openMemoryStore();
+    const schema = Object.fromEntries(types.map((type, i) => [`feature_${i}`, type]));
+    const schemaId = await recordSchema(control, "view", schema);
+    const schemas = new StoredSchemas(control);
+    await schemas.fetch([schemaId]);
     const fields = Array.from({ length: Math.max(views, 1) }, (_, v) => `view_${v}`);
     const rows = (i: number): RowWrite[] =>
       fields.slice(0, views).map((field) => ({
         key: `customer_id=${1_000_000 + i}`,
         field,
-        bytes: encode(
-          order(i),
-          { schemaId: 3, writtenAtMs: 1.7e12, originId: 17 },
-          valuesOf(i).map(Math.fround as never),
-        ),
+        bytes: encode(order(i), { schemaId, writtenAtMs: 1.7e12, originId: 17 }, valuesOf(i).map(Math.fround as never)),
         expireAtMs: Number.POSITIVE_INFINITY,
       }));
     // One entity at a time is in the remote store, so that what grows is the memory before it.
@@ -108,29 +105,13 @@ describe("what an entity takes in memory", () => {
       subscribe: remote.subscribe.bind(remote),
     };
     const store = createTieredStore(source as never, { maxBytes: 2 ** 30, now: () => 0 });
-    const plan = {
-      keys: [{ views: fields.map((_, index) => ({ index, maxAgeUs: Number.POSITIVE_INFINITY })) }],
-      requestFields: [],
-      transforms: [],
-      slotCount: types.length * views,
-    };
-    const keeper = compileVectorKeeper(plan as unknown as ReadPlan)!;
-    const vectorOf = ({ rows, tier }: EntityRows): FeatureVector => ({
-      values: rows.flatMap((row) => decode(row!.bytes)),
-      statuses: new Array<FeatureStatus>(plan.slotCount).fill(STATUS.PRESENT),
-      views: rows.map((row) => ({
-        status: STATUS.PRESENT,
-        eventTimestampUs: readEventTimestampUs(row!.bytes),
-        tier,
-      })),
-    });
     const fill = async (from: number, to: number) => {
       for (let i = from; i < to; i++) {
         current = rows(i);
-        // The first read fills memory; at the second the reader keeps what it makes of the rows.
+        // The first read fills memory; at the second what the rows are decoded to is kept with them.
         for (let reads = 0; reads < 2; reads++) {
           const [entity] = await store.read([request(`customer_id=${1_000_000 + i}`, fields)]);
-          if (views > 0) keeper.keep(entity!, vectorOf(entity!));
+          decodeEntity(entity!, schemas);
         }
       }
     };

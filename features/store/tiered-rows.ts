@@ -12,10 +12,10 @@
 import { LRUCache } from "lru-cache";
 import type { EntityRows, ReadRequest, StoredRow } from "./online-store.ts";
 
-/** An entity's share of the LRU's lists and map, its key's header and its own object. */
-const ENTITY_BYTES = 240;
-/** A row's object and headers, and those of what it decodes to, or of the vector that it is part of. */
-const ROW_BYTES = 220;
+/** An entity's share of the LRU's lists and map, its key's header, its own object and its list of values. */
+const ENTITY_BYTES = 260;
+/** A row's object, and the headers of its characters. */
+const ROW_BYTES = 85;
 /** A row's characters, and their share of what is made of them: 5 bytes of a packed float become 8. */
 const BYTES_PER_ROW_BYTE = 2;
 /** A place in an entity's lists of fields and rows, taken by an absent row too. */
@@ -32,6 +32,7 @@ export class KeptEntity implements EntityRows {
   /** True when it is known that nothing is stored under any of the fields. */
   readonly isAbsent: boolean;
   decoded: unknown = undefined;
+  layout: unknown = undefined;
 
   constructor(fields: readonly string[], rows: readonly (KeptRow | undefined)[]) {
     this.fields = fields;
@@ -41,8 +42,8 @@ export class KeptEntity implements EntityRows {
 
   /** The rows of some fields, or undefined unless all of them are known. */
   answer(fields: readonly string[]): EntityRows | undefined {
-    // A service reads the same list of fields every time, and an entity is mostly read by one service.
-    if (fields === this.fields) return this;
+    // A service reads the same list of fields every time, and its versions and others read lists that are equal.
+    if (fields === this.fields || isSameList(fields, this.fields)) return this;
     return fields.every((field) => this.fields.includes(field)) ? this.known(fields) : undefined;
   }
 
@@ -55,6 +56,10 @@ export class KeptEntity implements EntityRows {
   known(fields: readonly string[]): EntityRows {
     return { tier: MEMORY_TIER, rows: fields.map((field) => this.rows[this.fields.indexOf(field)]) };
   }
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((field, i) => field === other[i]);
 }
 
 /** A row that keeps its bytes packed. */

@@ -33,7 +33,7 @@ import { KeptRows, MEMORY_TIER } from "./tiered-rows.ts";
 export interface TieredStoreOptions {
   /**
    * Memory for kept rows, in bytes, counting what the reader decodes of them; an entity with one view of four numbers
-   * takes some 600. Less sends more reads to the remote store.
+   * takes some 460. Less sends more reads to the remote store.
    */
   readonly maxBytes: number;
   /** Monotonic clock, ms. */
