@@ -8,7 +8,7 @@
 
 import type { AppliedView } from "../features/applied-registry.ts";
 import { SOURCE_RANK } from "../features/row-order.ts";
-import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import { isEventTimestampUs } from "../features/timestamp.ts";
 import { createRowEncoder, type RowEncoder } from "../features/writer.ts";
 import { type FileToLoad, type LoadedView, type OpenedFile, openFile, type RowRange } from "./file-open.ts";
@@ -58,8 +58,7 @@ export async function* encodeFiles(
   tails: FileTails,
   onDecode: OnDecode,
 ): AsyncGenerator<RowBatch, void, undefined> {
-  const keyRefusal = compileKeyRefusal(load.onlineStoreLayout, load.view.joinKeys);
-  const encoder = createRowEncoder({ ...load, sourceRank: SOURCE_RANK.file, keyRefusal });
+  const encoder = createRowEncoder({ ...load, sourceRank: SOURCE_RANK.file });
   const bounds = { works: AHEAD_MOST, weight: 1 };
   for await (const read of startedAhead(rangeReads(load, tails, onDecode), bounds)) {
     onDecode(load.files[read.file]!.path, read.range.start);

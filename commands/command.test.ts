@@ -24,11 +24,13 @@ test("with --json it is one object", () => {
   });
 });
 
-test("a variable that is no setting is warned of, but not beside JSON", () => {
+test("a variable that is no setting is warned of, but not beside JSON and not by a worker", () => {
   const written: string[] = [];
   const stderr = { write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
   const context = { projectDirectory: ".", environment: { HEADGATE_PROT: "1" }, stdout: stderr, stderr, now: () => 0 };
   warnOfUnknownVariables({ ...context, json: true });
+  const worker = { ...context.environment, HEADGATE_WORKER_PLACE: "1" };
+  warnOfUnknownVariables({ ...context, environment: worker, json: false });
   expect(written).toEqual([]);
   warnOfUnknownVariables({ ...context, json: false });
   expect(written).toEqual([

@@ -10,6 +10,7 @@ import { type JsonValue, writeJson } from "../features/json-value.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import { openOnlineStore } from "../features/store/open.ts";
+import { WORKER_PLACE } from "../gateway/workers-message.ts";
 import { unknownVariables } from "../settings/environment.ts";
 
 /** What a command is run with. */
@@ -50,9 +51,12 @@ export function fail(context: Pick<CommandContext, "json" | "stderr">, thrown: u
   return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
 }
 
-/** Tells people of variables that look like settings and are none. With --json stderr is an error's alone. */
+/**
+ * Tells people of variables that look like settings and are none. With --json stderr is an error's alone; a gateway among
+ * several on one port has a supervisor that has told what there is to tell.
+ */
 export function warnOfUnknownVariables({ environment, json, stderr }: CommandContext): void {
-  if (json) return;
+  if (json || environment[WORKER_PLACE] !== undefined) return;
   const settings = Object.values(SETTINGS).map((setting) => setting.environment);
   for (const { name, nearest } of unknownVariables(environment, settings)) {
     stderr.write(`headgate: warning: ${excerpt(name)} is no setting, and has no effect; the nearest is ${nearest}.\n`);

@@ -56,6 +56,12 @@ test("a repo becomes a project that loads, and what it could not carry over is s
   expect([...services.keys()]).toEqual(["activity_v1"]);
 });
 
+test("the next command is one that a shell takes, whatever the folder is called", async () => {
+  project = join(project, "my shop");
+  await run(REPO);
+  expect(written).toContain(`\nNext: headgate plan --project '${relative(process.cwd(), project)}'\n`);
+});
+
 test("nothing that is there is written over, unless that is said", async () => {
   writeFileSync(join(project, "headgate.config.ts"), "mine");
   await expect(run(REPO)).rejects.toMatchObject({

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shellWord } from "../batch/parity/shown-command.ts";
 import { HeadgateError, reasonOf } from "../errors.ts";
 import { parseFeastRegistry } from "../features/feast-import/feast-registry.ts";
 import { type FeastRepo, readFeastRepo, readRepoFile } from "../features/feast-import/feast-repo.ts";
@@ -183,12 +184,12 @@ function report(
     number(counts.requestSources, "request source"),
     number(counts.services, "feature service"),
   ];
-  const [shown, place] = [registryFile, target].map((path) => relative(process.cwd(), path));
+  const place = relative(process.cwd(), target);
   const several = brokers.length > 1 ? [`Kafka at ${brokers.join(" and ")}: set kafkaBrokers to one.`] : [];
   const lost = [...notes, ...several].map((note) => `\n  - ${note}`).join("");
   const lines = (files: readonly string[]) => files.map((file) => `\n  ${file}`).join("");
   const gone = removed.length === 0 ? "" : `\nTook away, of an older import${lines(removed)}\n`;
-  return `Imported ${project} from ${shown}: ${counted.join(", ")}. Wrote${lines(written)}\n${gone}${lost === "" ? "" : `\nNot carried over:${lost}\n`}\nNext: headgate plan${place === "" ? "" : ` --project ${place}`}`;
+  return `Imported ${project} from ${relative(process.cwd(), registryFile)}: ${counted.join(", ")}. Wrote${lines(written)}\n${gone}${lost === "" ? "" : `\nNot carried over:${lost}\n`}\nNext: headgate plan${place === "" ? "" : ` --project ${shellWord(place)}`}`;
 }
 
 const number = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -42,6 +42,16 @@ test("its TypeScript settings take imports that end in .ts", async () => {
   expect(compilerOptions).toMatchObject({ allowImportingTsExtensions: true, noEmit: true });
 });
 
+test("what its README says to take out goes with the example's data, and the start with it", async () => {
+  await init(context, join(folder, "shop"));
+  const { scripts } = JSON.parse(readFileSync(join(folder, "shop", "package.json"), "utf8"));
+  const readme = readFileSync(join(folder, "shop", "README.md"), "utf8");
+  const [, taken] = /`prepare\.mjs` \|.* take `([^`]+)` out of `start` in `package\.json`/.exec(readme)!;
+  expect(scripts.start.replace(taken, "").trim()).toBe(
+    "headgate apply && headgate materialize-incremental now && headgate serve",
+  );
+});
+
 test("of a checkout's command the project takes its headgate from there: no registry may have it", async () => {
   await init(context, join(folder, "shop"));
   const { dependencies } = JSON.parse(readFileSync(join(folder, "shop", "package.json"), "utf8"));

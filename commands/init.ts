@@ -80,6 +80,9 @@ function headgateVersion(target: string, version: string): string {
   return `^${version}`;
 }
 
+/** What `npm start` does before all else, as long as the project's data is the example's. */
+const PREPARE = "node prepare.mjs &&";
+
 /** As far as it is used, npm's record of what it installed. */
 interface InstalledPackages {
   readonly packages: Readonly<Record<string, { readonly resolved?: string } | undefined>>;
@@ -92,7 +95,7 @@ function projectFiles(target: string, name: string): Readonly<Record<string, str
     private: true,
     type: "module",
     scripts: {
-      start: "node prepare.mjs && headgate apply && headgate materialize-incremental now && headgate serve",
+      start: `${PREPARE} headgate apply && headgate materialize-incremental now && headgate serve`,
     },
     dependencies: {
       headgate: headgateVersion(target, version),
@@ -124,7 +127,7 @@ Predictions with live features, served by Headgate.
 | \`features/*.ts\` | entities, feature views, feature services |
 | \`models/<name>/model.json\` | which features feed which input, what the answer holds |
 | \`models/<name>/<version>/model.onnx\` | the model |
-| \`data/\`, \`prepare.mjs\` | the example's data; delete both and point the view's \`fileSource\` at your own Parquet |
+| \`data/\`, \`prepare.mjs\` | the example's data; delete both, take \`${PREPARE}\` out of \`start\` in \`package.json\`, and point the view's \`fileSource\` at your own Parquet |
 
 After a change of the definitions: \`npx headgate plan\`, then \`npx headgate apply\`.
 `;

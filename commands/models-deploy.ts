@@ -42,7 +42,7 @@ export async function deployModel(
     const manifest = await readManifest(path, options.manifest as string | undefined);
     const sha256 = checkedSha256(options.sha256 as string | undefined);
     const request = { model, file, weights, manifest, sha256, dryRun, onStep };
-    const deployed = await deploy(tools, request).catch((thrown) => leaveSkeleton(thrown, path));
+    const deployed = await deploy(tools, request).catch((thrown) => leaveSkeleton(thrown, path, dryRun));
     const promoted = options.promote === true ? await promoteStep(tools, model, deployed.version, onStep) : undefined;
     const body: JsonValue = {
       model,
@@ -57,8 +57,10 @@ export async function deployModel(
   });
 }
 
+/** Why a step failed is the command's own last line. */
 function stepLine({ step, ok, detail, durationMs }: DeployStep): string {
-  return `${ok ? "✓" : "✗"} ${step.padEnd(STEP_CHARACTERS)}  ${detail} (${durationMs.toFixed(0)} ms)`;
+  const told = ok ? `✓ ${step.padEnd(STEP_CHARACTERS)}  ${detail}` : `✗ ${step}`;
+  return `${told} (${durationMs.toFixed(0)} ms)`;
 }
 
 function outcome({ isFirst, model, stored, version }: Deployed, promoted: ChangedTraffic | undefined): string {
@@ -131,9 +133,12 @@ function checkedSha256(given: string | undefined): string | undefined {
   throw new HeadgateError("USAGE", `--sha256 is "${given}"; it is 64 hexadecimal digits.`);
 }
 
-/** Writes down what could be made of the graph, for its author to complete and to be taken the next time. */
-async function leaveSkeleton(thrown: unknown, path: string): Promise<never> {
-  if (!(thrown instanceof ManifestNeeded)) throw thrown;
+/**
+ * Writes down what could be made of the graph, for its author to complete and to be taken the next time. A dry run leaves
+ * no file: what is thrown shows it.
+ */
+async function leaveSkeleton(thrown: unknown, path: string, dryRun: boolean): Promise<never> {
+  if (dryRun || !(thrown instanceof ManifestNeeded)) throw thrown;
   const file = join(dirname(resolve(path)), MANIFEST_FILE);
   await writeFile(file, skeletonText(thrown.skeleton), { flag: "wx" });
   const gaps = [...thrown.skeleton.unmatched, ""].join(" ");

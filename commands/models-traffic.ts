@@ -34,7 +34,7 @@ const GUARD_REQUESTS = 500;
 
 /** Makes a version stable. */
 export function promoteModel(context: CommandContext, model: string, version: string | undefined): Promise<number> {
-  return change(context, model, promote(askedVersion(version)));
+  return change(context, model, promote(givenVersion(version)));
 }
 
 /** Gives a version a share of the entities. */
@@ -49,7 +49,7 @@ export function canaryModel(
   }
   const share = /^\d+(\.\d+)?$/.test(String(percent)) ? Number(percent) : Number.NaN;
   if (Number.isNaN(share)) throw new HeadgateError("USAGE", `--percent is "${percent}"; it is a number from 0 to 100.`);
-  return change(context, model, canary(askedVersion(version), share, guard === undefined ? undefined : guardOf(guard)));
+  return change(context, model, canary(givenVersion(version), share, guard === undefined ? undefined : guardOf(guard)));
 }
 
 /** Lets a version see the same features off the answer's path, or with --remove no longer. */
@@ -59,7 +59,7 @@ export function shadowModel(
   version: string | undefined,
   { remove }: Record<string, unknown>,
 ): Promise<number> {
-  return change(context, model, shadow(askedVersion(version), remove !== true));
+  return change(context, model, shadow(givenVersion(version), remove !== true));
 }
 
 /** Ends the canary, or goes back to the version before. */
@@ -146,7 +146,7 @@ async function readTrafficFile(file: string): Promise<Traffic> {
 }
 
 /** Undefined: none was named. */
-function askedVersion(text: string | undefined): number | undefined {
+function givenVersion(text: string | undefined): number | undefined {
   return text === undefined ? undefined : versionOf(text);
 }
 

@@ -2,6 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { applyRegistry, planRegistry } from "../features/applied-registry.ts";
+import { formatDuration } from "../features/duration.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import type { RegistryChange } from "../features/registry-diff.ts";
 import { earlyKeyExpiry } from "../features/store/feast-definitions.ts";
@@ -49,13 +50,20 @@ const SIGNS = { add: "+", change: "~", remove: "-" };
 
 function changeText(change: RegistryChange): string {
   const lines = [`${SIGNS[change.action]} ${change.kind} ${change.name}`];
-  for (const { path, from, to } of change.details) lines.push(`    ${path}: ${shown(from)} → ${shown(to)}`);
+  for (const { path, from, to } of change.details) {
+    lines.push(path === "ttl_ms" ? `    ttl: ${ttl(from)} → ${ttl(to)}` : `    ${path}: ${shown(from)} → ${shown(to)}`);
+  }
   if (change.refused !== undefined) lines.push(`    refused: ${change.refused}`);
   return lines.join("\n");
 }
 
 function shown(value: unknown): string {
   return value === undefined ? "none" : typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** As definitions have it. */
+function ttl(lengthMs: unknown): string {
+  return typeof lengthMs === "number" ? formatDuration(lengthMs) : "any age";
 }
 
 /** The commit the project's folder is at, with "+" for uncommitted changes in it; undefined outside of git. */

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { type Config, loadConfig, SETTINGS } from "../config.ts";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
 import { isOfOneProcess } from "../features/store/open.ts";
+import { isLoopback } from "../gateway/authorization.ts";
 import { type Gateway, startGateway } from "../gateway/main.ts";
 import type { WorkersLink } from "../gateway/workers-link.ts";
 import { forkWorker, linkOfThisProcess } from "../gateway/workers-process.ts";
@@ -21,6 +22,7 @@ const WORKERS_MAX = SETTINGS.workers.range;
 export async function serve(context: CommandContext, options: Record<string, unknown>): Promise<number> {
   const config = await loadConfig(context.projectDirectory, withWorkers(context.environment, options.workers));
   const link = linkOfThisProcess(context.environment);
+  if (link === undefined && !context.json) warnOfOpenReads(context, config);
   if (link === undefined && config.workers > 1) return serveByWorkers(context, config);
   try {
     return await serveHere(context, config, link);
@@ -38,6 +40,17 @@ function withWorkers(environment: NodeJS.ProcessEnv, workers: unknown): NodeJS.P
   return { ...environment, [SETTINGS.workers.environment]: String(workers) };
 }
 
+/** Tells who listens to the network without a token that whoever reaches the gateway is shown people's data. */
+export function warnOfOpenReads(
+  { stderr }: Pick<CommandContext, "stderr">,
+  { adminToken, host }: Pick<Config, "adminToken" | "host">,
+): void {
+  if (adminToken !== "" || isLoopback(host)) return;
+  stderr.write(
+    `headgate: warning: the gateway listens on ${host} without an admin token: whoever reaches it is answered every entity's features. Set HEADGATE_ADMIN_TOKEN, or HEADGATE_HOST=127.0.0.1.\n`,
+  );
+}
+
 async function serveHere(context: CommandContext, config: Config, link: WorkersLink | undefined): Promise<number> {
   const stopped = link === undefined ? undefined : stopOf(link);
   const gateway = await startGateway(config, (line) => context.stderr.write(line), link);
@@ -47,7 +60,9 @@ async function serveHere(context: CommandContext, config: Config, link: WorkersL
   });
   const text = context.json
     ? `${JSON.stringify({ url: gateway.url, route: example?.route ?? null, example: example?.body ?? null })}\n`
-    : welcome(gateway, config.project, example, (request) => curlOf(gateway.url, config, context.environment, request));
+    : welcome(gateway, config.project, example, (request) =>
+        curlOf(pastable(gateway.url), config, context.environment, request),
+      );
   if (link === undefined) context.stdout.write(text);
   else link.listening(text);
   await (stopped ?? signalled());
@@ -117,6 +132,11 @@ function freePort(host: string): Promise<number> {
   });
 }
 
+/** A gateway's URL as a client beside it can call it: "all addresses" is none to call. */
+export function pastable(url: string): string {
+  return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:");
+}
+
 function welcome(
   gateway: Gateway,
   project: string,
@@ -130,7 +150,7 @@ function welcome(
   });
   const told = models.length === 0 ? "  no model: features alone" : models.join("\n");
   const request = example === undefined ? withoutRow(gateway, curl) : `Try:\n\n  ${curl(example)}\n`;
-  return `Headgate serves ${project} at ${gateway.url} (documentation: ${gateway.url}/docs)\n${told}\n\n${request}\n`;
+  return `Headgate serves ${project} at ${gateway.url} (documentation: ${pastable(gateway.url)}/docs)\n${told}\n\n${request}\n`;
 }
 
 /** What to do next; the store may hold a row all the same, which was not met soon, or which comes later. */

@@ -44,8 +44,7 @@ async function begin(...registries: readonly Registry[]) {
   const held = await readHeldRegistry(control, served, served.views.values());
   const { applied, schemas } = held;
   const found: (string | undefined)[] = [];
-  const onChange = () => void found.push(watch.problem);
-  const watch: AppliedRegistryWatch = new AppliedRegistryWatch({ ...held, onChange });
+  const watch = new AppliedRegistryWatch({ ...held, onChange: (problem) => void found.push(problem) });
   return {
     ...{ apply, applied, schemas, watch, found },
     replace: (by: ControlStore) => {
@@ -67,7 +66,7 @@ test("a registry that is gone is a problem until the same is applied again", asy
   await apply(served);
   for (let again = 0; again < 2; again++) await watch.check();
   expect([watch.applied?.fingerprint, watch.problem]).toEqual([served.fingerprint, undefined]);
-  expect(told).toEqual([expect.stringContaining('"headgate materialize"'), undefined]);
+  expect(told).toEqual([expect.stringContaining('"headgate materialize-incremental now"'), undefined]);
 });
 
 test("whoever watches is called once for each record that is found, also where there is no problem", async () => {
@@ -137,12 +136,19 @@ test("ids that are given anew only after the restart was asked for are noticed t
   }
 });
 
-test("looks past a breaker neither open it nor make up for failed reads", async () => {
+/** A breaker that opens at the third read, and the store behind it. */
+function failingReads() {
   const remote = openMemoryStore();
-  await applyRegistry(remote.control, served, { gitCommit: undefined, nowMs: 1 });
-  let isAway = false;
   const away = () => Promise.reject(new HeadgateError("STORE_UNREACHABLE", "gone"));
   const breaker = createCircuitBreaker(Object.assign(remote, { read: away }), { now: () => 0, random: () => 1 });
+  const failRead = () => expect(async () => breaker.read([])).rejects.toThrow("gone");
+  return { remote, breaker, away, failRead };
+}
+
+test("looks past a breaker neither open it nor make up for failed reads", async () => {
+  const { remote, breaker, away, failRead } = failingReads();
+  await applyRegistry(remote.control, served, { gitCommit: undefined, nowMs: 1 });
+  let isAway = false;
   const watched = { ...remote.control, get: (name: string) => (isAway ? away() : remote.control.get(name)) };
   const held = await readHeldRegistry(breaker.control, served, served.views.values(), watched);
   const watch = new AppliedRegistryWatch(held);
@@ -151,10 +157,28 @@ test("looks past a breaker neither open it nor make up for failed reads", async 
   expect(breaker.breaker().state).toBe("closed");
   isAway = false;
   for (let failed = 0; failed < 3; failed++) {
-    await expect(async () => breaker.read([])).rejects.toThrow("gone");
+    await failRead();
     await watch.check();
   }
   expect(breaker.breaker().state).toBe("open");
+  await breaker.close();
+});
+
+test("ids that are given anew while the breaker is open are noticed past it", async () => {
+  const { remote, breaker, failRead } = failingReads();
+  await applyRegistry(remote.control, served, { gitCommit: undefined, nowMs: 1 });
+  let { control } = remote;
+  const get = (name: string) => control.get(name);
+  const watched = { ...remote.control, get };
+  const held = await readHeldRegistry(breaker.control, served, served.views.values(), watched);
+  const watch = new AppliedRegistryWatch(held);
+  for (let failed = 0; failed < 3; failed++) await failRead();
+  expect(breaker.breaker().state).toBe("open");
+  ({ control } = openMemoryStore());
+  await applyRegistry(control, swapped, { gitCommit: undefined, nowMs: 2 });
+  await applyRegistry(control, served, { gitCommit: undefined, nowMs: 3 });
+  await watch.check();
+  expect(watch.problem).toContain("Restart");
   await breaker.close();
 });
 

@@ -19,7 +19,9 @@ import { StoredSchemas } from "./stored-schema.ts";
 export interface HeldRegistry {
   /** What the process was started with. */
   readonly registry: Registry;
-  /** Gives the same object while the record is the same; see appliedRegistryReader. */
+  /** The store's records as the looks read them. */
+  readonly watched: ControlStore;
+  /** From `watched`. Gives the same object while the record is the same; see appliedRegistryReader. */
   readonly read: () => Promise<AppliedRegistry | undefined>;
   readonly applied: AppliedRegistry | undefined;
   /** The line of each view that the process reads and writes by. */
@@ -30,8 +32,11 @@ export interface HeldRegistry {
 
 /** How it is watched. */
 export interface AppliedRegistryWatchOptions extends HeldRegistry {
-  /** Called after a look that found another record than the one before: lost, or applied anew, by ids of its own perhaps. */
-  readonly onChange?: () => void;
+  /**
+   * Called after a look that found another record than the one before: lost, or applied anew, by ids of its own perhaps;
+   * with the problem there is now.
+   */
+  readonly onChange?: (problem: string | undefined) => void;
 }
 
 /** Published on "headgate:applied-registry" when there is another problem than before, or none any more. */
@@ -45,7 +50,7 @@ const CHECK_MS = 1_000;
 const CHECK_WHILE_GONE_MS = 100;
 
 const GONE =
-  'The online store holds no applied registry any more: it was emptied, or came back without its rows. Run "headgate apply", then "headgate materialize"; or restore the store.';
+  'The online store holds no applied registry any more: it was emptied, or came back without its rows. Run "headgate apply", then "headgate materialize-incremental now"; or restore the store.';
 const BEGUN_ANEW =
   "The online store was emptied or set back, and applied to anew, since this process started: ids that it reads and writes rows by may mean others now. Restart it.";
 const NOT_APPLIED =
@@ -68,7 +73,7 @@ export async function readHeldRegistry(
   const lines = requireApplied(applied, registry, views);
   const schemas = new StoredSchemas(control);
   await schemas.fetch([...lines.values()].map(({ schemaId }) => schemaId));
-  return { registry, read, applied, lines, schemas };
+  return { registry, watched, read, applied, lines, schemas };
 }
 
 /** The applied registry as it is in the store while a process runs. */
@@ -110,7 +115,7 @@ export class AppliedRegistryWatch {
     if (problem !== before && registryChannel.hasSubscribers) {
       registryChannel.publish({ problem } satisfies AppliedRegistryEvent);
     }
-    this.#options.onChange?.();
+    this.#options.onChange?.(problem);
   }
 
   /** Looks every second until it is closed. `wait` waits, ms, or until the signal. */
@@ -134,8 +139,8 @@ export class AppliedRegistryWatch {
 
   /** An apply to a store that was not emptied takes no view and no schema from it, and no generation back. */
   async #isSuccessor(applied: AppliedRegistry): Promise<boolean> {
-    const { lines, schemas } = this.#options;
-    const areKept = await schemas.areKept();
+    const { lines, schemas, watched } = this.#options;
+    const areKept = await schemas.areKept(watched);
     return areKept && [...lines].every(([view, line]) => (applied.views[view]?.generation ?? 0) >= line.generation);
   }
 

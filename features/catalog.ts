@@ -79,8 +79,7 @@ export function entityOfQuery(
   const extra = Object.keys(query).find((name) => !names.includes(name));
   const missing = names.find((name) => !Object.hasOwn(query, name));
   if (extra !== undefined || missing !== undefined) {
-    const problem =
-      missing === undefined ? `"${excerpt(extra ?? "")}" is not a join key` : `join key "${missing}" is missing`;
+    const problem = extra === undefined ? `join key "${missing}" is missing` : `"${excerpt(extra)}" is not a join key`;
     throw new HeadgateError("ENTITY_KEY_INVALID", `${problem}; ask ${ask(names.map((name) => `${name}=…`))}.`);
   }
   return Object.fromEntries(names.map((name) => [name, parseJoinKey(name, joinKeys[name]!, query[name]!)]));

@@ -81,7 +81,7 @@ export function parseJoinKey(name: string, type: FieldType, text: string): Featu
   const parse = PARSE_TEXT[type.kind];
   const value = parse === undefined ? text : (parse(text) ?? text);
   const taken = compileAccept(type)(value);
-  if (taken === REFUSED || taken === null) throw refusal(name, type, text);
+  if (taken === REFUSED || taken === null) throw new JoinKeyRefused(name, type, text);
   return taken;
 }
 
@@ -99,7 +99,7 @@ function compileJoinKeyText(
   const textOf = (texts[type.kind] ?? String) as (value: FeatureValue) => string;
   return (value) => {
     const taken = accept(value);
-    if (taken === REFUSED || taken === null || !hasUtf8(taken)) throw refusal(name, type, value);
+    if (taken === REFUSED || taken === null || !hasUtf8(taken)) throw new JoinKeyRefused(name, type, value);
     return head + textOf(taken);
   };
 }
@@ -123,11 +123,17 @@ function bounded(key: string): string {
   );
 }
 
-function refusal(name: string, type: FieldType, value: unknown): HeadgateError {
-  return new HeadgateError(
-    "ENTITY_KEY_INVALID",
-    `Join key "${name}" must be ${article(type.kind)}, not ${shown(value)}.`,
-  );
+/** ENTITY_KEY_INVALID for a join key's value; who knows a list that it came in can say where. */
+export class JoinKeyRefused extends HeadgateError {
+  readonly joinKey: string;
+  /** As it was given. */
+  readonly value: unknown;
+
+  constructor(joinKey: string, type: FieldType, value: unknown) {
+    super("ENTITY_KEY_INVALID", `Join key "${joinKey}" must be ${article(type.kind)}, not ${shown(value)}.`);
+    this.joinKey = joinKey;
+    this.value = value;
+  }
 }
 
 function article(kind: string): string {

@@ -14,7 +14,7 @@ import { createRegistry } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
 import { SOURCE_RANK } from "./row-order.ts";
 import { openMemoryStore } from "./store/memory.ts";
-import type { EntityRows, StoredRow } from "./store/online-store.ts";
+import type { EntityRows, KeptTogether, StoredRow } from "./store/online-store.ts";
 import { createTieredStore } from "./store/tiered.ts";
 import { recordSchema, StoredSchemas } from "./stored-schema.ts";
 import { createViewWriter, recordOrigin } from "./writer.ts";
@@ -35,7 +35,7 @@ test.each([
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [spend]).get("spend")!;
   const originId = await recordOrigin(store.control, { run: "test" });
   const options = { store, view: spend, applied, originId, sourceRank: SOURCE_RANK.file };
-  const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1, keyRefusal: undefined });
+  const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1, onlineStoreLayout: "packed" });
   const write = async (values: readonly unknown[], ageMs: number) => {
     const at = (NOW - ageMs) * 1_000;
     const row = writer.encode({ entity: [1], values, eventTimestampUs: at, createdTimestampUs: at, position: 0 }, NOW);
@@ -66,7 +66,7 @@ test.each([
   expect(await readAt(whole, NOW)).toEqual([4, null, "PRESENT", "NULL_VALUE"]);
 });
 
-/** The schemas of a process, rows of one of them, and an entity as a tier keeps it that keeps such rows together. */
+/** The schemas of a process, rows of one of them, and an entity's rows as a tier keeps them that keeps them together. */
 async function spendRows() {
   const { control } = openMemoryStore();
   const schemaId = await recordSchema(control, "spend", spend.schema);
@@ -83,7 +83,9 @@ async function spendRows() {
   const rowOf = (...values: FeatureValue[]): StoredRow => ({
     bytes: encode(order, { schemaId, writtenAtMs: NOW, originId: 1 }, values),
   });
-  const entityOf = (...rows: (StoredRow | undefined)[]): EntityRows => ({ tier: "memory", rows, decoded: undefined });
+  const entityOf = (...rows: (StoredRow | undefined)[]): KeptTogether => ({
+    ...{ rows, decoded: undefined, layout: undefined },
+  });
   return { schemas, rowOf, entityOf, deleted: { bytes: encodeTombstone(order) } };
 }
 
@@ -93,7 +95,8 @@ test("rows kept together are decoded once, whoever reads them, into one list in 
   row.decoded = "what one that reads this row alone left";
   const entity = entityOf(row);
   const read = async (of: typeof service) => {
-    const reader = createFeatureReader({ read: () => [entity] }, schemas, compileReadPlan(of));
+    const found: EntityRows = { tier: "memory", rows: entity.rows, kept: entity };
+    const reader = createFeatureReader({ read: () => [found] }, schemas, compileReadPlan(of));
     return (await reader.read([{ customer_id: 1 }], [], NOW))[0]!.values;
   };
   expect(await read(service)).toEqual([3, 1.5]);
@@ -110,18 +113,44 @@ test("rows of the same schemas lie alike, beside a row that is not there or was 
   const beside = entityOf(undefined, deleted, rowOf(3, 1));
   for (const entity of [one, other, beside]) expect(decodeEntity(entity, schemas)).toBe(true);
   expect(other.layout).toBe(one.layout);
-  expect(other.decoded).toEqual([NOW * 1_000, 4, null]);
+  // A null among numbers is a hole.
+  expect(other.decoded).toEqual([NOW * 1_000, 4, undefined]);
   expect(beside.layout).toMatchObject({ schemas: [undefined, undefined, { view: "spend" }], offsets: [0, 0, 0] });
   expect(beside.decoded).toEqual([NOW * 1_000, 3, 1]);
 });
 
-test("rows that a tier does not keep together are not decoded so, nor those of a schema that was not met", async () => {
-  const { schemas, rowOf, entityOf } = await spendRows();
-  const unkept: EntityRows = { tier: "lmdb", rows: [rowOf(3, 1.5)] };
+test("rows of a schema that was not met are not decoded together", async () => {
+  const { rowOf, entityOf } = await spendRows();
   const unmet = entityOf(rowOf(3, 1.5));
-  expect([decodeEntity(unkept, schemas), decodeEntity(unmet, new StoredSchemas(openMemoryStore().control))]).toEqual([
-    false,
-    false,
+  expect(decodeEntity(unmet, new StoredSchemas(openMemoryStore().control))).toBe(false);
+  expect(isDecoded(unmet)).toBe(false);
+});
+
+test("what one plan decoded of an entity serves all: those of fewer views, and in another order", async () => {
+  const { schemas, rowOf, entityOf, deleted } = await spendRows();
+  const entity = entityOf(deleted, rowOf(3, 1.5));
+  const read = async (places: readonly number[] | undefined) => {
+    const rows = places?.map((place) => entity.rows[place]) ?? entity.rows;
+    const found: EntityRows = { tier: "memory", rows, kept: entity, ...(places && { places }) };
+    const reader = createFeatureReader({ read: () => [found] }, schemas, compileReadPlan(service));
+    return (await reader.read([{ customer_id: 1 }], [], NOW))[0]!.values;
+  };
+  expect(await read([1])).toEqual([3, 1.5]);
+  const { decoded } = entity;
+  expect([await read([1, 0]), await read(undefined), await read([-1])]).toEqual([
+    [3, 1.5],
+    ...[1, 2].map(() => [null, null]),
   ]);
-  expect([unkept, unmet].map(isDecoded)).toEqual([false, false]);
+  expect(entity.decoded).toBe(decoded);
+  expect(entity.rows.map((row) => row?.decoded)).toEqual([undefined, undefined]);
+});
+
+test("a store with more ways for rows to lie than are kept gives each further entity a layout of its own", async () => {
+  const { schemas } = await spendRows();
+  const ids = (way: number) => Array.from({ length: 14 }, (_, bit) => ((way >> bit) & 1 ? 1 : undefined));
+  for (let way = 0; way < 10_000; way++) schemas.layoutOf(ids(way), true);
+  expect(schemas.layoutOf(ids(9_999), true)).toBe(schemas.layoutOf(ids(9_999), true));
+  const [one, other] = [schemas.layoutOf(ids(10_000), true), schemas.layoutOf(ids(10_000), true)];
+  expect(other).not.toBe(one);
+  expect(other).toEqual(one);
 });

@@ -52,7 +52,12 @@ async function openProject(...definitions: Definition[]) {
     ageMs = HOUR,
   ) => {
     const options = { store, view, applied: applied.get(view.name)!, originId, sourceRank: SOURCE_RANK.file };
-    const writer = createViewWriter({ ...options, maxFutureMs: 300_000, expiryGraceMs: 1, keyRefusal: undefined });
+    const writer = createViewWriter({
+      ...options,
+      maxFutureMs: 300_000,
+      expiryGraceMs: 1,
+      onlineStoreLayout: "packed",
+    });
     const at = (NOW - ageMs) * 1_000;
     const row = writer.encode({ entity: keys, values, eventTimestampUs: at, createdTimestampUs: at, position: 0 }, NOW);
     if ("refused" in row) throw new Error(row.refused);

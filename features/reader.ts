@@ -7,7 +7,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { type DecodedEntity, decodeEntity, isDecoded } from "./decoded-entity.ts";
+import { type DecodedEntity, type DecodedList, decodeEntity, isDecoded, valueAt } from "./decoded-entity.ts";
 import { type FeatureStatus, STATUS } from "./feature-status.ts";
 import type { FeatureVector, ViewRead } from "./feature-vector.ts";
 import type { FeatureValue } from "./field.ts";
@@ -58,9 +58,10 @@ const incompatibleRow = channel("headgate:row-incompatible");
 interface DecodedRow {
   readonly schema: StoredSchema;
   readonly eventTimestampUs: number;
-  /** The values of its fields are in it from `first` on. */
-  readonly values: readonly FeatureValue[];
+  /** The values of its fields are in it from `first` on, to be read by valueAt. */
+  readonly values: DecodedList;
   readonly first: number;
+  readonly isNumbers: boolean;
 }
 
 /** Where the wanted fields are in rows of a stored schema; null for an incompatible one. One map per view of the plan. */
@@ -142,7 +143,7 @@ function requestsOf(keys: readonly PlannedKey[], entities: readonly EntityKeys[]
 function unknownSchemas(found: readonly EntityRows[], { schemas }: RowReading): Set<number> | undefined {
   let unknown: Set<number> | undefined;
   for (const entity of found) {
-    if (isDecoded(entity)) continue;
+    if (entity.kept !== undefined && isDecoded(entity.kept)) continue;
     for (const row of entity.rows) {
       if (row === undefined || row.decoded !== undefined || isTombstone(row.bytes)) continue;
       const id = readSchemaId(row.bytes);
@@ -186,10 +187,14 @@ function placeEntity(
   { projections, schemas }: RowReading,
   nowMs: number,
 ): void {
-  const isWhole = decodeEntity(entity, schemas);
+  const { kept, places } = entity;
+  const decoded = kept !== undefined && decodeEntity(kept, schemas) ? kept : undefined;
   for (let v = 0; v < views.length; v++) {
     const view = views[v]!;
-    const row = isWhole ? rowOf(entity, v) : decodedOf(entity.rows[v], view, schemas);
+    const row =
+      decoded === undefined
+        ? decodedOf(entity.rows[v], view, schemas)
+        : rowOf(decoded, places === undefined ? v : places[v]!);
     const sources = row === undefined ? null : sourcesOf(view, row.schema, projections[view.index]!);
     vector.views[view.index] =
       row === undefined || sources === null
@@ -201,7 +206,7 @@ function placeEntity(
 function placeRow(
   vector: FeatureVector,
   view: PlannedView,
-  { eventTimestampUs, values, first }: DecodedRow,
+  { eventTimestampUs, values, first, isNumbers }: DecodedRow,
   sources: readonly number[],
   tier: string,
   nowMs: number,
@@ -210,19 +215,21 @@ function placeRow(
   for (let i = 0; i < sources.length; i++) {
     const slot = view.slots[i]!;
     const source = sources[i]!;
-    const value = source < 0 ? null : values[first + source]!;
+    const value = source < 0 ? null : valueAt(values, isNumbers, first + source);
     vector.values[slot] = fresh ? value : null;
     vector.statuses[slot] = fresh ? (value === null ? STATUS.NULL_VALUE : STATUS.PRESENT) : STATUS.OUTSIDE_MAX_AGE;
   }
   return { status: fresh ? STATUS.PRESENT : STATUS.OUTSIDE_MAX_AGE, eventTimestampUs, tier };
 }
 
-/** A row of an entity that was decoded as a whole; undefined where there is none. */
+/** A row of an entity that was decoded as a whole; undefined where there is none, as at −1. */
 function rowOf({ decoded, layout }: DecodedEntity, index: number): DecodedRow | undefined {
   const schema = layout.schemas[index];
   if (schema === undefined) return undefined;
-  const offset = layout.offsets[index]!;
-  return { schema, eventTimestampUs: decoded[offset] as number, values: decoded, first: offset + 1 };
+  const { isNumbers, offsets } = layout;
+  const offset = offsets[index]!;
+  const eventTimestampUs = valueAt(decoded, isNumbers, offset) as number;
+  return { schema, eventTimestampUs, values: decoded, first: offset + 1, isNumbers };
 }
 
 /** A row by itself; undefined where there is none, or one whose schema the store lacks: the next read asks for it again. */
@@ -238,7 +245,8 @@ function decode(bytes: Uint8Array, schemas: StoredSchemas): DecodedRow | typeof 
   if (isTombstone(bytes)) return DELETED;
   const schema = schemas.get(readSchemaId(bytes));
   if (schema === undefined) return undefined;
-  return { schema, eventTimestampUs: readEventTimestampUs(bytes), values: schema.decode(bytes), first: 0 };
+  const values = schema.decode(bytes);
+  return { schema, eventTimestampUs: readEventTimestampUs(bytes), values, first: 0, isNumbers: false };
 }
 
 function sourcesOf(view: PlannedView, schema: StoredSchema, projections: Projections): readonly number[] | null {

@@ -27,7 +27,12 @@ beforeEach(async () => {
   await applyRegistry(store.control, registry, { gitCommit: undefined, nowMs: NOW_MS });
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [view]).get("spend")!;
   const originId = await recordOrigin(store.control, { run: "test" });
-  const settings = { sourceRank: SOURCE_RANK.file, maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined };
+  const settings = {
+    sourceRank: SOURCE_RANK.file,
+    maxFutureMs: 1,
+    expiryGraceMs: 1,
+    onlineStoreLayout: "packed" as const,
+  };
   const writer = createViewWriter({ store, view, applied, originId, ...settings });
   const row = { entity: [17], values: [3], eventTimestampUs: AT_US, createdTimestampUs: AT_US, position: 0 };
   const encoded = writer.encode(row, NOW_MS);

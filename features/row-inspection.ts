@@ -132,7 +132,7 @@ async function inspectTier(
 ): Promise<TierRow> {
   if (row === undefined) return { tier, found: false };
   const order = readRowOrder(row);
-  const isFeasts = isOfFeast(row);
+  const isFeasts = isOfFeast(order);
   const dated = {
     tier,
     found: true,

@@ -73,8 +73,8 @@ export function isTombstone(row: Uint8Array): boolean {
 }
 
 /** True for a row that Feast itself wrote. It does not say when it was made or written: what stands there is made up. */
-export function isOfFeast(row: Uint8Array): boolean {
-  return readRowOrder(row).sourceRank === SOURCE_RANK.feast;
+export function isOfFeast({ sourceRank }: Pick<RowOrder, "sourceRank">): boolean {
+  return sourceRank === SOURCE_RANK.feast;
 }
 
 /**

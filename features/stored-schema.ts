@@ -16,6 +16,12 @@ const TABLE = "schema";
 /** No view has this name, so no view reads rows of its schemas. */
 const OF_NO_VIEW = "";
 
+/**
+ * Layouts that entities share, some 5 MB. There are as many as ways in which an entity's rows are there, or not, under
+ * schemas of theirs; in a store with more, an entity whose way is not among them has a layout of its own.
+ */
+const LAYOUTS_MOST = 10_000;
+
 /** A field as stored or as wanted. */
 export interface NamedField {
   readonly name: string;
@@ -37,6 +43,8 @@ export interface EntityLayout {
   readonly schemas: readonly (StoredSchema | undefined)[];
   /** Where in the list each row's event timestamp is, µs; its values follow, in its schema's order. */
   readonly offsets: readonly number[];
+  /** True where the list holds nothing but numbers, and holes for nulls. */
+  readonly isNumbers: boolean;
 }
 
 /** Records a view's schema, once; returns its id. */
@@ -61,15 +69,14 @@ export class StoredSchemas {
     return this.known.get(id);
   }
 
-  /** The layout of rows by the ids of their schemas; undefined: no row. Undefined while one of them was not met. */
-  layoutOf(ids: readonly (number | undefined)[]): EntityLayout | undefined {
-    const key = ids.join();
+  /** The layout of rows by the ids of their schemas, which were met before; undefined: no row. */
+  layoutOf(ids: readonly (number | undefined)[], isNumbers: boolean): EntityLayout {
+    const key = `${isNumbers} ${ids.join()}`;
     let layout = this.layouts.get(key);
     if (layout === undefined) {
       const schemas = ids.map((id) => (id === undefined ? undefined : this.known.get(id)));
-      if (ids.some((id, i) => id !== undefined && schemas[i] === undefined)) return undefined;
-      layout = layOut(schemas);
-      this.layouts.set(key, layout);
+      layout = layOut(schemas, isNumbers);
+      if (this.layouts.size < LAYOUTS_MOST) this.layouts.set(key, layout);
     }
     return layout;
   }
@@ -83,14 +90,14 @@ export class StoredSchemas {
   }
 
   /**
-   * Looks whether the store still has all that were met, as they were; to be asked when it may have been emptied since,
+   * Looks by `control` whether the store still has all that were met, as they were; to be asked when it may have been emptied since,
    * and its ids given anew. Rows of an id that is another schema's now are decoded as incompatible from here on; rows
    * that were decoded before keep what they were taken for, so whoever keeps such rows has to throw them away.
    */
-  async areKept(): Promise<boolean> {
+  async areKept(control: ControlStore): Promise<boolean> {
     const kept = await Promise.all(
       [...this.known].map(async ([id, schema]) => {
-        const text = await readInterned(this.control, TABLE, id);
+        const text = await readInterned(control, TABLE, id);
         const isKept = text !== undefined && fingerprintOf(JSON.parse(text)) === schema.fingerprint;
         if (text !== undefined && !isKept) {
           this.known.set(id, Object.freeze({ ...schema, view: OF_NO_VIEW }));
@@ -132,14 +139,14 @@ export function projectionOf(
   return fits ? sources : undefined;
 }
 
-function layOut(schemas: readonly (StoredSchema | undefined)[]): EntityLayout {
+function layOut(schemas: readonly (StoredSchema | undefined)[], isNumbers: boolean): EntityLayout {
   let end = 0;
   const offsets = schemas.map((schema) => {
     const offset = end;
     if (schema !== undefined) end += 1 + schema.fields.length;
     return offset;
   });
-  return Object.freeze({ schemas: Object.freeze(schemas), offsets: Object.freeze(offsets) });
+  return Object.freeze({ schemas: Object.freeze(schemas), offsets: Object.freeze(offsets), isNumbers });
 }
 
 function parse(text: string): StoredSchema {

@@ -7,9 +7,9 @@ import type { AppliedRegistry, AppliedView } from "./applied-registry.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { Registry } from "./registry.ts";
 
-/** The fingerprint of a view's definition and of its line in the applied registry. */
-export function viewDefinition(registry: Registry, line: AppliedView, view: string): string {
-  return fingerprintOf([line, registry.canonical.featureView[view]]);
+/** The fingerprint of a view's definition and of its line in the applied registry, without what else a record keeps there. */
+export function viewDefinition(registry: Registry, { schemaId, generation }: AppliedView, view: string): string {
+  return fingerprintOf([{ schemaId, generation }, registry.canonical.featureView[view]]);
 }
 
 /** The same by the applied registry; undefined where that has no such view. */

@@ -2,9 +2,8 @@ import { describe, expect, test } from "vitest";
 import { entity } from "./entity.ts";
 import { featureView } from "./feature-view.ts";
 import { float32, int64, timestamp } from "./field.ts";
-import { viewJoinKeys } from "./registry.ts";
 import { isTombstone, readRowOrder } from "./row-order.ts";
-import { compileKeyRefusal, type OnlineStoreLayout } from "./store/key-refusal.ts";
+import type { OnlineStoreLayout } from "./store/key-refusal.ts";
 import { openMemoryStore } from "./store/memory.ts";
 import { createViewWriter, rowExpiryMs, type SourceRow } from "./writer.ts";
 
@@ -18,7 +17,7 @@ const options = {
   sourceRank: 2,
   maxFutureMs: 300_000,
   expiryGraceMs: 7 * DAY,
-  keyRefusal: undefined,
+  onlineStoreLayout: "packed" as const,
 };
 const writer = createViewWriter({ store: openMemoryStore(), view, ...options });
 const row: SourceRow = {
@@ -64,9 +63,8 @@ describe("encode", () => {
     const shift = entity("shift", { joinKeys: { customer_id: int64(), began: timestamp() } });
     const shifts = featureView("shifts", { entities: [shift], schema: { orders: int64() } });
     const store = openMemoryStore();
-    const outcome = (began: unknown, layout: OnlineStoreLayout) => {
-      const keyRefusal = compileKeyRefusal(layout, viewJoinKeys(shifts));
-      const { encode } = createViewWriter({ ...options, store, view: shifts, keyRefusal });
+    const outcome = (began: unknown, onlineStoreLayout: OnlineStoreLayout) => {
+      const { encode } = createViewWriter({ ...options, store, view: shifts, onlineStoreLayout });
       const encoded = encode({ ...row, entity: [began, 17], values: [3] }, NOW);
       return "refused" in encoded ? encoded.refused : encoded.key;
     };

@@ -12,7 +12,7 @@ import { intern } from "./intern-table.ts";
 import { viewJoinKeys } from "./registry.ts";
 import { compileEncodeRow, encodeTombstone } from "./row-codec.ts";
 import { shown } from "./shown.ts";
-import type { KeyRefusal } from "./store/key-refusal.ts";
+import { compileKeyRefusal, type OnlineStoreLayout } from "./store/key-refusal.ts";
 import type { ControlStore, OnlineStore, RowWrite, WriteOutcome } from "./store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs } from "./timestamp.ts";
 
@@ -69,8 +69,8 @@ export interface RowEncoderOptions {
   readonly maxFutureMs: number;
   /** How long a row is kept beyond its ttl, ms. */
   readonly expiryGraceMs: number;
-  /** From compileKeyRefusal, for the view's join keys and the layout of the store that the rows are for. */
-  readonly keyRefusal: KeyRefusal | undefined;
+  /** Of the store that the rows are for. */
+  readonly onlineStoreLayout: OnlineStoreLayout;
 }
 
 /** Settings of a writer. */
@@ -100,8 +100,9 @@ export function createViewWriter(options: ViewWriterOptions): ViewWriter {
 
 /** Compiles an encoder. */
 export function createRowEncoder(options: RowEncoderOptions): RowEncoder {
-  const { view, applied, originId, sourceRank, keyRefusal } = options;
+  const { view, applied, originId, sourceRank } = options;
   const keyOf = compileEntityKey(view.joinKeys);
+  const keyRefusal = compileKeyRefusal(options.onlineStoreLayout, view.joinKeys);
   const fields = Object.keys(view.schema);
   const takeValues = compileTakeValues(view);
   const encodeRow = compileEncodeRow(Object.values(view.schema));

@@ -44,6 +44,9 @@ describe("the other routes", () => {
     expect((await problemOf(await get("/features/customer_30d_features"))).detail).toBe(
       'join key "customer_id" is missing; ask GET /features/customer_30d_features?customer_id=….',
     );
+    expect((await problemOf(await get("/features/customer_30d_features?cust=1"))).detail).toBe(
+      '"cust" is not a join key; ask GET /features/customer_30d_features?customer_id=….',
+    );
   });
 
   test("list features and models", async () => {

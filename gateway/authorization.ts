@@ -23,13 +23,21 @@ export function requireAdmin(adminToken: string, authorization: string | undefin
  * whom they could be allowed to. `what` names the call. Throws UNAUTHENTICATED or FORBIDDEN.
  */
 export function requireAdminToken(adminToken: string, authorization: string | undefined, what: string): void {
-  if (adminToken === "") {
-    throw new HeadgateError(
-      "FORBIDDEN",
-      `${what} is off, because this gateway has no admin token: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".`,
-    );
-  }
+  if (adminToken === "") throw offWithoutToken(what);
   requireAdmin(adminToken, authorization, `${what} is for who has the admin token`);
+}
+
+/** FORBIDDEN for a call that is off without an admin token, with what else keeps it off, such as "listens on 0.0.0.0". */
+export function offWithoutToken(what: string, ...besides: readonly string[]): HeadgateError {
+  return new HeadgateError(
+    "FORBIDDEN",
+    `${what} is off, because this gateway ${[...besides, "has no admin token"].join(" and ")}: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".`,
+  );
+}
+
+/** Whether a host is one that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host);
 }
 
 /** Compares in a time that does not tell how much of the token was right. */

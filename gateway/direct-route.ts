@@ -52,14 +52,14 @@ export function answerByFetch(answer: AnswerCall, maxBodyBytes: number): (c: Con
     );
 }
 
-/** What is held until the event loop has read its sockets is held no longer than this, ms. */
+/** An answer that comes when the first request of those that are held is this old, ms, takes all of them along. */
 const HOLD_MAX_MS = 1;
 
 /**
  * The listener of a server: posts to `routes` that are all here are answered at once, everything else goes to `others`.
- * Answers that come while the event loop still reads its sockets leave together when it has, or when the first request
- * of them is HOLD_MAX_MS old by `clock` (monotonic ms): one that leaves alone wakes its client by itself, and that costs a
- * quarter of a read of features.
+ * Answers that come while the event loop still reads its sockets leave together when it has, or with the first that comes
+ * when the first request of them is HOLD_MAX_MS old by `clock` (monotonic ms): one that leaves alone wakes its client by
+ * itself, and that costs a quarter of a read of features. Whatever else the event loop does meanwhile they wait for.
  */
 export function answerAtOnce(
   routes: DirectRoutes,
@@ -68,7 +68,7 @@ export function answerAtOnce(
   others: RequestListener,
 ): RequestListener {
   const routeOf = compileLookup(routes);
-  /** From a request to when it has been read who else is there, or HOLD_MAX_MS; undefined otherwise. */
+  /** From a request to when it has been read who else is there, or an answer came late; undefined otherwise. */
   let held: { readonly response: ServerResponse; readonly answered: RouteAnswer }[] | undefined;
   let heldUntilMs = 0;
   function sendHeld(): void {

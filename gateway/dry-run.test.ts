@@ -60,7 +60,7 @@ beforeEach(async () => {
 async function write(view: FeatureView, rows: readonly (readonly [readonly (number | string)[], number | null])[]) {
   const applied = requireApplied(await readAppliedRegistry(store.control), registry, [view]).get(view.name)!;
   const originId = await recordOrigin(store.control, { run: "test" });
-  const bounds = { maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined };
+  const bounds = { maxFutureMs: 1, expiryGraceMs: 1, onlineStoreLayout: "packed" as const };
   const writer = createViewWriter({ store, view, applied, originId, sourceRank: SOURCE_RANK.file, ...bounds });
   const eventTimestampUs = (NOW_MS - 1) * 1_000;
   const times = { eventTimestampUs, createdTimestampUs: eventTimestampUs, position: 0 };

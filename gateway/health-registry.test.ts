@@ -54,7 +54,7 @@ describe.skipIf("missing" in found)("a Redis that is emptied under a gateway", {
     const view = of.views.get(VIEW) as FeatureView;
     const applied = requireApplied(await readAppliedRegistry(store.control), of, [view]).get(VIEW)!;
     const origin = { originId: await recordOrigin(store.control, { run: "load" }), sourceRank: SOURCE_RANK.file };
-    const bounds = { maxFutureMs: 300_000, expiryGraceMs: 3_600_000, keyRefusal: undefined };
+    const bounds = { maxFutureMs: 300_000, expiryGraceMs: 3_600_000, onlineStoreLayout: "packed" as const };
     const writer = createViewWriter({ store, view, applied, ...origin, ...bounds });
     const at = (nowMs - 60_000) * 1_000;
     const values = Object.keys(view.schema).map((field) => VALUES[field as keyof typeof VALUES]);

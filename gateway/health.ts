@@ -25,7 +25,10 @@ export interface HealthOptions {
   readonly memory: TieredStore | undefined;
   readonly models: Models;
   readonly registry: Registry;
-  /** As it was when the gateway started. */
+  /**
+   * As it was when the gateway started: what it serves by, and so what a verdict must be of. By what is applied since, one
+   * apply would make every gateway unready at once.
+   */
   readonly applied: AppliedRegistry | undefined;
   /** The same as it is in the store now. */
   readonly registryWatch: Pick<AppliedRegistryWatch, "applied" | "problem">;

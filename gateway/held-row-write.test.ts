@@ -45,6 +45,7 @@ test("no row is taken into a store that lost its registry, and what it takes aft
   const refused = { code: "REGISTRY_NOT_APPLIED", message: expect.stringContaining("Apply.") };
   await expect(write("spend", body)).rejects.toMatchObject(refused);
   expect(now.read([{ key: "customer_id=1", fields: ["spend"] }])).toMatchObject([{ rows: [undefined] }]);
+  expect(await now.control.list("")).toEqual([]);
 
   now = await opened();
   Object.assign(watch, { applied: await readAppliedRegistry(now.control), problem: undefined });

@@ -21,6 +21,18 @@ test("who has come before the port closes is answered, also where the kernel alo
   expect(received).toMatch(/200 OK[\s\S]*connection: close[\s\S]*answered/i);
 });
 
+test("a port that is taken is refused with what to do next", async () => {
+  const server = await openHttpServer(OPTIONS, (_, response) => response.end());
+  const port = Number(new URL(server.url).port);
+  await expect(openHttpServer({ ...OPTIONS, port }, () => {})).rejects.toMatchObject({
+    code: "CONFIG_INVALID",
+    message: expect.stringMatching(
+      new RegExp(`^127\\.0\\.0\\.1:${port} is taken by .*; stop that one, or .* HEADGATE_PORT=<port>\\.$`),
+    ),
+  });
+  await server.drain();
+});
+
 test("the port is closed where somebody comes in every turn", async () => {
   // Each look at the clock is ten milliseconds later, so that the wait is over after a few turns.
   let nowMs = 0;

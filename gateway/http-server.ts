@@ -60,10 +60,10 @@ function opened(server: Server, { host, port }: HttpServerOptions): Promise<void
     server.once("listening", done);
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const problem =
-        cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
-      fail(
-        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with HEADGATE_PORT.`, cause),
-      );
+        cause.code === "EADDRINUSE"
+          ? "is taken by another process, such as a gateway that was started before; stop that one, or choose another port: HEADGATE_PORT=<port>."
+          : `can't be listened on (${cause.message}); choose another with HEADGATE_HOST or HEADGATE_PORT.`;
+      fail(new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}`, cause));
     });
   });
 }

@@ -8,7 +8,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
-import { AppliedRegistryWatch, type HeldRegistry, readHeldRegistry } from "../features/applied-registry-watch.ts";
+import { AppliedRegistryWatch, readHeldRegistry } from "../features/applied-registry-watch.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { materializedReader } from "../features/materialized-view.ts";
 import { parityVerdictReader } from "../features/parity-verdict.ts";
@@ -61,10 +61,14 @@ export async function startGateway(
   try {
     serving = await openStore(config, registry);
     telemetry.watchStore(serving);
-    const { store, watched } = serving;
+    const { store, memory, watched } = serving;
     const held = await readHeldRegistry(store.control, registry, registry.views.values(), watched);
     const { applied, schemas } = held;
-    const registryWatch = watchRegistry(held, serving);
+    const onChange = (problem: string | undefined) => {
+      // What memory keeps was decoded by the ids that the store had; they may mean others now.
+      if (problem !== undefined) memory?.drop();
+    };
+    const registryWatch = new AppliedRegistryWatch({ ...held, onChange });
     repository = await openRepository(config);
     models = await loadModels(config, registry, repository);
     const opened = { config, registry, applied, registryWatch, schemas, serving, repository, models };
@@ -90,15 +94,6 @@ function openStore(config: Config, registry: Registry): Promise<ServingStore> {
     clock: () => performance.now(),
     random: Math.random,
   });
-}
-
-/** What memory keeps was decoded by the ids that the store had; they may mean others now. */
-function watchRegistry(held: HeldRegistry, { memory }: ServingStore): AppliedRegistryWatch {
-  const onChange = () => {
-    if (watch.problem !== undefined) memory?.drop();
-  };
-  const watch: AppliedRegistryWatch = new AppliedRegistryWatch({ ...held, onChange });
-  return watch;
 }
 
 /** Opens the model repository of a project. */

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { excerpt, HeadgateError, reasonOf } from "../errors.ts";
+import { JoinKeyRefused } from "../features/entity-key.ts";
 import type { Schema } from "../features/field.ts";
 import { parseJson } from "../features/json-text.ts";
 import { isObject, type JsonValue } from "../features/json-value.ts";
@@ -75,6 +76,14 @@ export function compileEntityCheck(joinKeys: Schema, service: string): (entities
       if (!hasExactly(entities[i]!, names)) throw joinKeyProblem(entities[i]!, i, names, service);
     }
   };
+}
+
+/** What was thrown for a request; a refused join key of a list with its place, which is looked for only now. */
+export function withPlace(thrown: unknown, request: PredictRequest | undefined): unknown {
+  if (request === undefined || request.single || !(thrown instanceof JoinKeyRefused)) return thrown;
+  const { code, joinKey, message, value } = thrown;
+  const index = request.entities.findIndex((entity) => Object.is(entity[joinKey], value));
+  return new HeadgateError(code, `entities[${index}]: ${message}`, thrown);
 }
 
 interface RightShape {

@@ -112,6 +112,17 @@ describe("POST /predict", () => {
     expect(await problemOf(response)).toMatchObject({ status, code, type: `urn:headgate:error:${code}` });
   });
 
+  test("a wrong join key of a list is refused with its place", async () => {
+    const entities = [{ customer_id: 1 }, { customer_id: "x" }];
+    expect(await problemOf(await predict({ model: "churn", entities }))).toMatchObject({
+      code: "ENTITY_KEY_INVALID",
+      detail: 'entities[1]: Join key "customer_id" must be an int64, not "x".',
+    });
+    expect((await problemOf(await predict({ model: "churn", entities: entities[1] }))).detail).toBe(
+      'Join key "customer_id" must be an int64, not "x".',
+    );
+  });
+
   test("1.0 is 1 for an int64 key: JSON can't tell them apart", async () => {
     expect((await predict('{"model":"churn","entities":{"customer_id":1.0}}')).status).toBe(200);
   });

@@ -17,7 +17,7 @@ import type { HttpAnswer } from "./http-answer.ts";
 import type { JoinedModel } from "./joined-model.ts";
 import { answerPart, type PartAnswer, type PartWork } from "./part-answer.ts";
 import { answerOf, type EntityTexts } from "./predict-answer.ts";
-import { checkPredictRequest, parseBody } from "./predict-request.ts";
+import { checkPredictRequest, type PredictRequest, parseBody, withPlace } from "./predict-request.ts";
 import type { BodyWait, HeaderLookup } from "./request-body.ts";
 import { partsOf } from "./request-part.ts";
 import type { FollowShadows } from "./shadow.ts";
@@ -58,13 +58,15 @@ export function createPredict(options: PredictOptions): Predict {
   const { clock, now } = options;
   return async (call) => {
     const requestId = requestIdOf(call.header("x-request-id"));
+    let request: PredictRequest | undefined;
     try {
       const startMs = clock();
       const nowMs = now();
       const deadline = deadlineOf(call.header("x-deadline-ms"), options.deadlineMs, startMs);
       const coming = call.text({ deadline, nowMs: startMs });
       const text = typeof coming === "string" ? coming : await coming;
-      const { parts, work } = accept(call, text, { requestId, deadline, startMs, nowMs }, options);
+      request = checkPredictRequest(parseBody(text), options.maxEntities);
+      const { parts, work } = accept(call, request, { requestId, deadline, startMs, nowMs }, options);
       const answered =
         parts.length === 1
           ? [await answerPart(parts[0]!, work)]
@@ -72,7 +74,7 @@ export function createPredict(options: PredictOptions): Predict {
       return answer(answered, work, options);
     } catch (thrown) {
       if (refusals.hasSubscribers) refusals.publish({ thrown });
-      return problemAnswer(thrown, requestId);
+      return problemAnswer(withPlace(thrown, request), requestId);
     }
   };
 }
@@ -85,11 +87,10 @@ export function requestIdOf(header: string | undefined): string {
 /** What is known of a request before it is read. */
 type Arrival = Pick<PartWork, "requestId" | "deadline" | "startMs" | "nowMs">;
 
-/** Checks a request and says which version answers whom. */
-function accept(call: PredictCall, text: string, arrival: Arrival, options: PredictOptions) {
+/** Checks who asks, and says which version answers whom. */
+function accept(call: PredictCall, request: PredictRequest, arrival: Arrival, options: PredictOptions) {
   const { requestId, deadline, startMs, nowMs } = arrival;
-  const { adminToken, canaries, clock, maxEntities, models } = options;
-  const request = checkPredictRequest(parseBody(text), maxEntities);
+  const { adminToken, canaries, clock, models } = options;
   if (request.explain) requireAdmin(adminToken, call.header("authorization"), `"explain" shows people's data`);
   const served = findModel(models, request.model);
   const asked = call.header("x-headgate-version");

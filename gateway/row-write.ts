@@ -15,7 +15,7 @@ import { compileFromJson, isObject, type JsonValue } from "../features/json-valu
 import { type Registry, viewJoinKeys } from "../features/registry.ts";
 import { SOURCE_RANK } from "../features/row-order.ts";
 import { shown } from "../features/shown.ts";
-import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { OnlineStore, RowWrite, WriteOutcome } from "../features/store/online-store.ts";
 import { formatTimestampUs, isEventTimestampUs, parseTimestampUs } from "../features/timestamp.ts";
 import { createViewWriter, recordOrigin, type SourceRow, type ViewWriter } from "../features/writer.ts";
@@ -82,7 +82,7 @@ async function openDoor(options: RowWriteOptions, view: FeatureView, route: stri
     sourceRank: SOURCE_RANK.stream,
     maxFutureMs: options.maxFutureMs,
     expiryGraceMs: options.expiryGraceMs,
-    keyRefusal: compileKeyRefusal(options.onlineStoreLayout, viewJoinKeys(view)),
+    onlineStoreLayout: options.onlineStoreLayout,
   });
   return { writer, parse: compileParseRow(view, options.maxFutureMs) };
 }

@@ -6,6 +6,9 @@
 
 import type { RefreshedUntil } from "../models/served-model.ts";
 
+/** The variable that tells a worker its place; set by the supervisor, not a setting. */
+export const WORKER_PLACE = "HEADGATE_WORKER_PLACE";
+
 /** What one worker asks of all others. */
 export type WorkerQuestion =
   /** What they count and show, for /metrics. */

@@ -8,18 +8,15 @@
 import cluster from "node:cluster";
 import { reasonOf } from "../errors.ts";
 import { openWorkersLink, type WorkersLink } from "./workers-link.ts";
-import type { SupervisorMessage, WorkerMessage } from "./workers-message.ts";
+import { type SupervisorMessage, WORKER_PLACE, type WorkerMessage } from "./workers-message.ts";
 import type { WorkerProcess } from "./workers-supervisor.ts";
-
-/** Tells a worker its place; set by the supervisor, not a setting. */
-const PLACE = "HEADGATE_WORKER_PLACE";
 
 /** Starts this process' own command line again as the worker of a place, with `environment` on top of this one's. */
 export function forkWorker(place: number, environment: Readonly<Record<string, string>> = {}): WorkerProcess {
   cluster.schedulingPolicy = cluster.SCHED_RR;
   // Metrics may hold NaN and Infinity, which JSON has not.
   cluster.setupPrimary({ serialization: "advanced" });
-  const worker = cluster.fork({ ...environment, [PLACE]: String(place) });
+  const worker = cluster.fork({ ...environment, [WORKER_PLACE]: String(place) });
   const { pid } = worker.process;
   return {
     pid,
@@ -44,7 +41,7 @@ export function forkWorker(place: number, environment: Readonly<Record<string, s
 export function linkOfThisProcess(environment: NodeJS.ProcessEnv): WorkersLink | undefined {
   const { worker } = cluster;
   if (worker === undefined) return undefined;
-  return openWorkersLink(Number(environment[PLACE]), {
+  return openWorkersLink(Number(environment[WORKER_PLACE]), {
     send: (message) => {
       // A supervisor that is gone ends this process, by node:cluster; nobody is left to tell.
       if (process.connected) process.send!(message, undefined, undefined, () => {});

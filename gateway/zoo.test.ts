@@ -188,7 +188,7 @@ async function writeZoo() {
   for (const [v, view] of views.entries()) {
     const writer = createViewWriter({
       ...{ store, view, applied: applied.get(view.name)!, originId, sourceRank: SOURCE_RANK.file },
-      ...{ maxFutureMs: 1, expiryGraceMs: 1, keyRefusal: undefined },
+      ...{ maxFutureMs: 1, expiryGraceMs: 1, onlineStoreLayout: "packed" },
     });
     const rows = expectedOf.get(ZOO_MODELS[v]!)!.rows.map((values, position) => {
       const row = writer.encode({ entity: [position], values, ...times, position }, NOW_MS);

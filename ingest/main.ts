@@ -85,7 +85,8 @@ export async function replay(config: Config, { views }: IngestRequest, signal: A
       ensureTopic: (topic, likeTopic) => producer.ensureTopic(topic, likeTopic),
       openConsumer: (topics, onBatch) =>
         openConsumer({
-          ...consumerSettings(config, connection),
+          ...consumerSettings(config),
+          connection,
           now: monotonicMs,
           // A group of its own that has committed nothing; Kafka forgets it when its offsets' retention is over.
           groupId: `${consumerGroup(config, views)}-dlq-${new Date(now()).toISOString()}`,
@@ -165,9 +166,14 @@ interface Parts extends OpenedStreams {
 }
 
 async function start(parts: Parts): Promise<Ingester> {
-  const { config, plan, telemetry, group } = parts;
+  const { config, held, plan, telemetry, group } = parts;
   const ending = endsOnce();
-  const watch = watchRegistry(parts, ending.end);
+  const onChange = (problem: string | undefined) => {
+    // A store that was applied to anew may have lost the origins' ids; one that lost the registry ends the ingester.
+    plan.forgetOrigins();
+    if (problem !== undefined) ending.end(new HeadgateError("REGISTRY_NOT_APPLIED", problem));
+  };
+  const watch = new AppliedRegistryWatch({ ...held, onChange });
   const stream = openStream(parts, watch, ending.end);
   const { consumer, state, history } = stream;
   let health: HealthServer;
@@ -213,16 +219,6 @@ interface Stream {
   readonly history: StoreHistory;
 }
 
-/** A store that lost the registry ends the ingester; one that was applied to anew may have lost the origins' ids. */
-function watchRegistry({ held, plan }: Parts, end: End): AppliedRegistryWatch {
-  const onChange = () => {
-    plan.forgetOrigins();
-    if (watch.problem !== undefined) end(new HeadgateError("REGISTRY_NOT_APPLIED", watch.problem));
-  };
-  const watch: AppliedRegistryWatch = new AppliedRegistryWatch({ ...held, onChange });
-  return watch;
-}
-
 /** Begins to read. */
 function openStream(parts: Parts, watch: AppliedRegistryWatch, end: End): Stream {
   const { config, plan, store, producer, connection, now, group } = parts;
@@ -241,7 +237,8 @@ function openStream(parts: Parts, watch: AppliedRegistryWatch, end: End): Stream
   const refused = new RefusedBatches({ now, onLasting: end });
   const watched = refused.watched(load);
   const consumer = openConsumer({
-    ...consumerSettings(config, connection),
+    ...consumerSettings(config),
+    connection,
     now: monotonicMs,
     groupId: group,
     topics: [...plan.topics.keys()],

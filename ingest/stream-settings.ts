@@ -76,10 +76,10 @@ export function startFrom(ingestStart: string): ConsumerOptions["startFrom"] {
 }
 
 /** How much a consumer fetches at a time, and how long it may stand still. */
-export function consumerSettings(
-  settings: { readonly ingestMaxInFlightBytes: number; readonly ingestStallTimeout: number },
-  connection: KafkaConnection,
-): Pick<ConsumerOptions, "connection" | "maxInFlightBytes" | "stallTimeoutMs"> {
+export function consumerSettings(settings: {
+  readonly ingestMaxInFlightBytes: number;
+  readonly ingestStallTimeout: number;
+}): Pick<ConsumerOptions, "maxInFlightBytes" | "stallTimeoutMs"> {
   const { ingestMaxInFlightBytes: maxInFlightBytes, ingestStallTimeout: stallTimeoutMs } = settings;
-  return { connection, maxInFlightBytes, stallTimeoutMs };
+  return { maxInFlightBytes, stallTimeoutMs };
 }

@@ -10,10 +10,10 @@ import { HeadgateError } from "../errors.ts";
 import type { AppliedView } from "../features/applied-registry.ts";
 import { findView } from "../features/catalog.ts";
 import type { FeatureView } from "../features/feature-view.ts";
-import { type Registry, viewJoinKeys } from "../features/registry.ts";
+import type { Registry } from "../features/registry.ts";
 import { SOURCE_RANK } from "../features/row-order.ts";
 import type { KafkaSource } from "../features/source.ts";
-import { compileKeyRefusal, type OnlineStoreLayout } from "../features/store/key-refusal.ts";
+import type { OnlineStoreLayout } from "../features/store/key-refusal.ts";
 import type { ControlStore } from "../features/store/online-store.ts";
 import { createRowEncoder, encodedView, type RowEncoder, recordOrigin } from "../features/writer.ts";
 import { deadLetterTopic, isTopicNameTooLong } from "./dead-letter.ts";
@@ -116,7 +116,7 @@ function planTopic(
         sourceRank: SOURCE_RANK.stream,
         maxFutureMs,
         expiryGraceMs,
-        keyRefusal: compileKeyRefusal(onlineStoreLayout, viewJoinKeys(view)),
+        onlineStoreLayout,
       }),
     );
     known.set(partition, encoders);

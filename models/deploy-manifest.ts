@@ -82,12 +82,21 @@ export async function chooseManifest(
   }
   const skeleton = skeletonOf(graph, services, classLabels);
   if (skeleton.unmatched.length > 0) throw noManifest(model, skeleton);
-  const { service } = skeleton.manifest;
+  const { inputs, service } = skeleton.manifest;
+  const origin = `made from the graph for feature service "${service}": every input has the name of a feature, or fits it alone`;
   return {
     text: skeletonText(skeleton),
     file: "model.json (made from the graph)",
-    origin: `made from the graph for feature service "${service}": every input has the name of a feature, or fits it alone`,
+    origin: [origin, ...Object.entries(inputs).flatMap(([input, taken]) => takenOrder(input, taken))].join(". "),
   };
+}
+
+/** A matrix's columns in the order they were given, in a sentence: only who trained the model knows whether it is that. */
+function takenOrder(input: string, taken: string | readonly string[]): readonly string[] {
+  if (typeof taken === "string") return [];
+  return [
+    `Input "${input}" takes ${taken.join(", ")}: the graph does not name its columns, so that is the service's order; where the model was trained in another, deploy it with a manifest that has that one`,
+  ];
 }
 
 /** What a model without a manifest throws when it is asked for one. */

@@ -31,7 +31,7 @@ const check = (over: Partial<ParityVerdict> | undefined, views = ["orders"]) =>
 test("a view that passed lately lets the version through; of a sample it is said so", () => {
   expect(check({})).toBe("orders has a passing verdict not older than 36h");
   expect(check({ sample: { share: 0.1, seed: 3 } })).toContain(
-    "orders (of a sample of 10%: at most 1% of all entities differ) has",
+    "orders (of a sample of 10%: at most 1% of the entities in the files differ) has",
   );
 });
 

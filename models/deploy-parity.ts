@@ -41,9 +41,9 @@ function nextStep(failed: readonly string[]): string {
   return `See in the last parity report what differs in ${failed.join(", ")}, put it right (headgate parity --repair, or load it again), run headgate parity and deploy again.`;
 }
 
-/** Of a sample it is only a bound that is known. */
+/** Of a sample it is only a bound that is known, and that of the entities in the files alone. */
 function sampleText({ sample, mismatch_rate_bound: bound }: ParityVerdict): string {
   if (sample === null) return "";
   const percent = (share: number) => `${Number((share * 100).toPrecision(3))}%`;
-  return ` (of a sample of ${percent(sample.share)}: at most ${percent(bound)} of all entities differ)`;
+  return ` (of a sample of ${percent(sample.share)}: at most ${percent(bound)} of the entities in the files differ)`;
 }

@@ -160,7 +160,9 @@ export function rollback(): TrafficChange {
     next: (now) => {
       const { model, versions } = now;
       const { previous, shadow, stable: leaving } = partsThere(now);
-      if (endsCanary(now)) return { stable: stableOf(now), canary: undefined, shadow, previous };
+      if (now.traffic?.canary !== undefined && leaving !== undefined) {
+        return { stable: leaving, canary: undefined, shadow, previous };
+      }
       const stable = now.stable ?? stableOf(now);
       // A canary whose stable version is gone is what is rolled back, too.
       const back = previous ?? versions.find((version) => version < stable && version !== now.traffic?.canary?.version);

@@ -181,6 +181,7 @@ test("the first version of a model needs none where its graph says enough", asyn
     service: "churn_v1",
     inputs: { input: ["orders_30d", "aov_30d", "returns_rate_30d", "time_since_last_d"] },
   });
+  expect(steps[2]!.detail).toMatch(/"input" takes orders_30d, aov_30d, .*: the graph does not name its columns, so /);
 });
 
 test("where it does not, the refusal says what is missing and has a manifest to complete", async () => {

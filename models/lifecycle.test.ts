@@ -185,9 +185,21 @@ test("a folder that is not there yet holds no model until it is", async () => {
   const repository = await openModelRepository(directory, { mayBeEmpty: true });
   models = await openModels({ repository, columnsOf: zooColumns, now: () => performance.now() });
   expect(models.list()).toEqual([]);
+  await models.refresh();
+  expect(models.list()).toEqual([]);
   await copy("double");
   await models.refresh();
   expect(models.list().map(({ name }) => name)).toEqual(["double"]);
+});
+
+test("a folder that has vanished takes no model along", async () => {
+  await copy("double");
+  await open();
+  const before = models.list();
+  await rm(directory, { recursive: true });
+  await models.refresh();
+  expect(models.list()).toBe(before);
+  expect(models.get("double")!.stable!.state).toBe("READY");
 });
 
 test("closing ends every version", async () => {

@@ -18,9 +18,9 @@ export interface Models {
   list(): readonly ServedModel[];
   /**
    * Reads the repository again, one model or all, and resolves when what it says is served; see RefreshedUntil, which is
-   * "loaded" unless given. One at a time a model; asked
-   * for during one, what needs no load is served at once, and the rest is done once more. Rejects when the repository does
-   * not answer or a worker process ended, and it is to be tried again; what serves stays. After `close` it does nothing.
+   * "loaded" unless given. One at a time a model; asked for during one, what needs no load is served at once, and the rest
+   * is done once more. Rejects when the repository does not answer or a worker process ended, and it is to be tried again;
+   * what serves stays. Asked for all where the folder is not there, and after `close`, it does nothing.
    */
   refresh(name?: string, until?: RefreshedUntil): Promise<void>;
   /** Closes every loaded version, once nobody holds it. */
@@ -51,19 +51,20 @@ class OpenModels implements Models {
   }
 
   async open(): Promise<void> {
-    for (const name of await this.#modelsAtStart()) {
+    // Whether one may start without a folder was asked when it was opened.
+    for (const name of (await this.#modelsThere()) ?? []) {
       // What is wrong with a model is in its snapshot.
       await this.#refreshModel(name).catch(reasonOf);
     }
     this.#isServing = true;
   }
 
-  /** A folder that is not there yet holds none; whether one may start so was asked when it was opened. */
-  async #modelsAtStart(): Promise<readonly string[]> {
+  /** Undefined: the folder is not there, which is not to say that its models were retired. */
+  async #modelsThere(): Promise<readonly string[] | undefined> {
     try {
       return await this.#options.repository.models();
     } catch (thrown) {
-      if (thrown instanceof HeadgateError && thrown.code === "SOURCE_NOT_FOUND") return [];
+      if (thrown instanceof HeadgateError && thrown.code === "SOURCE_NOT_FOUND") return undefined;
       throw thrown;
     }
   }
@@ -78,8 +79,10 @@ class OpenModels implements Models {
 
   async refresh(name?: string, until?: RefreshedUntil): Promise<void> {
     if (name !== undefined) return this.#refreshModel(name, until);
+    const there = await this.#modelsThere();
+    if (there === undefined) return;
     const failures: unknown[] = [];
-    for (const one of new Set([...(await this.#options.repository.models()), ...this.#versions.keys()])) {
+    for (const one of new Set([...there, ...this.#versions.keys()])) {
       await this.#refreshModel(one).catch((thrown: unknown) => failures.push(thrown));
     }
     if (failures.length > 0) throw failures[0];

@@ -1,10 +1,12 @@
 /** What a watch refreshes, when, and what waits for what; its snapshots and its time are given to it. */
 
 import { beforeEach, expect, test } from "vitest";
+import { HeadgateError } from "../errors.ts";
 import { type RepositoryWatch, watchModels } from "./repository-watch.ts";
 
-/** What the next looks find; a look without one finds the repository away. */
+/** What the next looks find; a look without one fails so. */
 let snapshots: ReadonlyMap<string, string>[];
+let failure: Error;
 let looks: number;
 /** Names in the order in which they were refreshed. */
 let refreshed: string[];
@@ -12,7 +14,7 @@ let turns: (() => void)[];
 let watch: RepositoryWatch;
 
 beforeEach(() => {
-  [snapshots, looks, refreshed, turns] = [[], 0, [], []];
+  [snapshots, failure, looks, refreshed, turns] = [[], new Error("away"), 0, [], []];
 });
 
 function begin(refresh: (name: string) => Promise<void>): void {
@@ -24,7 +26,7 @@ function begin(refresh: (name: string) => Promise<void>): void {
   };
   const snapshot = async () => {
     looks++;
-    return snapshots.shift() ?? Promise.reject(new Error("away"));
+    return snapshots.shift() ?? Promise.reject(failure);
   };
   const wait = (ms: number) => {
     expect(ms).toBe(1_000);
@@ -65,6 +67,15 @@ test("what has changed is refreshed and nothing else, less often what fails", as
   for (let i = 0; i < 7; i++) await turn();
   // After the first failure one is left out, after the second three.
   expect(looks).toBe(3);
+  await end();
+});
+
+test("a folder that is not there yet is looked for at every turn, so that the first deploy is noticed at once", async () => {
+  failure = new HeadgateError("SOURCE_NOT_FOUND", "models is not there or is no folder.");
+  begin(async () => {});
+  for (let i = 0; i < 4; i++) expect(await turn()).toEqual([]);
+  expect(looks).toBe(4);
+  expect(await turn({ a: "1" })).toEqual(["a"]);
   await end();
 });
 

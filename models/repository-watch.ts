@@ -6,6 +6,7 @@
  */
 
 import type { Models } from "./lifecycle.ts";
+import { isUnreachable } from "./model-listing.ts";
 import type { ModelRepository } from "./repository.ts";
 
 /** The most intervals that are left out after failures. */
@@ -56,9 +57,9 @@ async function watch(
     try {
       snapshot = await repository.snapshot();
       failures.ended(undefined);
-    } catch {
-      // repository-store.ts tells that it does not answer.
-      failures.began(undefined);
+    } catch (thrown) {
+      // repository-store.ts tells that it does not answer; a folder that is not there yet is an answer.
+      if (isUnreachable(thrown)) failures.began(undefined);
       continue;
     }
     for (const name of refreshes.changed(snapshot)) {

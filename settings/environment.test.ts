@@ -14,9 +14,8 @@ test("a misspelt setting is told with the one that is meant", () => {
   ]);
 });
 
-test("settings are known, and so are the variables of tests, benches and Kubernetes; a worker tells none", () => {
+test("settings are known, and so are the variables of tests, benches and Kubernetes", () => {
   const links = ["HEADGATE_SERVICE_HOST", "HEADGATE_REDIS_SERVICE_PORT_HTTP", "HEADGATE_PORT_8080_TCP_ADDR"];
   expect(unknown(...known, "HEADGATE_TEST_REDIS", "HEADGATE_BENCH_HEAP", ...links)).toEqual([]);
   expect(unknownVariables({ HEADGATE_REDIS_PORT: "tcp://10.0.0.7:6379" }, known)).toEqual([]);
-  expect(unknown("HEADGATE_PROT", "HEADGATE_WORKER_PLACE")).toEqual([]);
 });

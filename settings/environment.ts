@@ -8,8 +8,6 @@ const OTHERS = /^HEADGATE_(?:TEST|BENCH)_/;
 /** Kubernetes describes services whose names begin with headgate so, unless enableServiceLinks is false. */
 const SERVICE_LINK =
   /_SERVICE_(?:HOST|PORT)(?:_\w+)?=|_PORT(?:_\d+_\w+)?=(?:tcp|udp|sctp):|_PORT_\d+_(?:TCP|UDP|SCTP)_\w+=/;
-/** A gateway among several on one port has it, whose supervisor has told what there is to tell. */
-const WORKER_PLACE = "HEADGATE_WORKER_PLACE";
 
 /** A variable that is no setting, and the setting's variable that is spelt most like it. */
 export interface UnknownVariable {
@@ -19,7 +17,6 @@ export interface UnknownVariable {
 
 /** The variables that begin like a setting's and are none of `known`, which must not be empty. */
 export function unknownVariables(environment: NodeJS.ProcessEnv, known: readonly string[]): readonly UnknownVariable[] {
-  if (environment[WORKER_PLACE] !== undefined) return [];
   return Object.keys(environment)
     .filter((name) => name.startsWith("HEADGATE_") && !known.includes(name) && !OTHERS.test(name))
     .filter((name) => !SERVICE_LINK.test(`${name}=${environment[name]}`))

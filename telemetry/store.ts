@@ -21,7 +21,7 @@ export function logStore(log: Log): readonly Listener[] {
     ),
     on<AppliedRegistryEvent>("headgate:applied-registry", ({ problem }) => {
       if (problem === undefined) log("info", "the online store holds the applied registry again");
-      else log("warn", "not ready: the applied registry was lost", { reason: problem });
+      else log("warn", "the applied registry is not the one this process began with", { reason: problem });
     }),
     on<{ message: string }>("headgate:store-warning", ({ message }) => log("warn", message)),
   ];

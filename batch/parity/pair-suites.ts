@@ -137,10 +137,14 @@ function startOnline({ view, names }: PairSuiteOptions, suite: ExpectationSuite)
   };
   const { createdField } = view.source;
   const isCreatedWanted = createdField !== undefined && text.includes(createdField);
+  const createdUs = (stored: Uint8Array) => {
+    const order = readRowOrder(stored);
+    return isOfFeast(order) ? null : order.createdTimestampUs;
+  };
   const created = (createdField === undefined ? [] : [createdField]).map(
     (name): PairColumn => ({
       ...{ name, type: timestamp() },
-      read: ({ stored }) => (isCreatedWanted && !isOfFeast(stored!) ? readRowOrder(stored!).createdTimestampUs : null),
+      read: ({ stored }) => (isCreatedWanted ? createdUs(stored!) : null),
     }),
   );
   const isServed = ({ pair }: ComparedPair) => pair.served.views[0]!.status === STATUS.PRESENT;

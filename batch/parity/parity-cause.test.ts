@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readMaterialized, recordMaterialized } from "../../features/materialized-view.ts";
 import { readParityVerdicts } from "../../features/parity-verdict.ts";
+import { isTombstone } from "../../features/row-order.ts";
 import { openMemoryStore } from "../../features/store/memory.ts";
 import { readCheckpoint } from "../checkpoint.ts";
 import {
@@ -11,7 +12,7 @@ import {
   WIDE,
   wideValues,
 } from "./fixtures/parity-project.ts";
-import { plant } from "./fixtures/planted.ts";
+import { plant, streamedWrite } from "./fixtures/planted.ts";
 
 let project: ParityProject;
 beforeEach(async () => {
@@ -67,6 +68,21 @@ test.each([
   expect(await causes()).toEqual(left);
   await project.runView({ repair: "write" });
   expect(await causes()).toEqual({});
+});
+
+test("a snapshot that is overwritten each night: the row of an entity that dropped out is told, and goes by a delete", async () => {
+  project.write("data/snapshot.parquet", [row(1, 30), row(2, 30), row(3, 30)]);
+  await project.materialize();
+  project.write("data/snapshot.parquet", [row(1, 8), row(2, 8)], LOADED_AT_MS + 500);
+  expect(await causes()).toEqual({ late_event: 2, withdrawn_row: 1 });
+  await project.materialize();
+  const view = await project.runView({ repair: "write" });
+  expect(view).toMatchObject({ verdict: "fail", outcomes: { match: 2, extra: 1 }, repair: { left_extra: 1 } });
+  expect(view.causes).toMatchObject([{ cause: "withdrawn_row", entities: 1, example: { customer_id: 3 } }]);
+  const deleted = streamedWrite(project, 3, 10);
+  expect(isTombstone(deleted.bytes)).toBe(true);
+  await project.store.write([deleted]);
+  expect(await project.runView()).toMatchObject({ verdict: "pass", compared: 2, checked: 2 });
 });
 
 test("the verdict names the definition and the sample that it is of", async () => {

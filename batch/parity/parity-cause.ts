@@ -39,9 +39,9 @@ export function causeOf(pair: ParityPair, verdict: PairVerdict, evidence: CauseE
       return causeOfAbsence(pair, verdict, evidence);
     default:
   }
-  // A row that no file has.
+  // A row that no file has. One that a stream, a later load or Feast brought is no mismatch: a load brought it from a file.
   if (isSkewed(pair, verdict, evidence)) return "clock_skew";
-  return isOfOtherDefinition(pair.stored, evidence) ? "other_fingerprint" : "unknown";
+  return isOfOtherDefinition(pair.stored, evidence) ? "other_fingerprint" : "withdrawn_row";
 }
 
 /** Values differ in rows of the same event. */
@@ -50,7 +50,7 @@ function causeOfDifference(pair: ParityPair, verdict: PairVerdict, evidence: Cau
   const { stored, served, offline } = pair;
   const all = (isSo: (online: (typeof served.values)[number], offline: (typeof served.values)[number]) => boolean) =>
     differing.every((i) => isSo(served.values[i]!, pair.offline!.values[i]!));
-  if (isOfFeast(stored!)) return "written_by_feast";
+  if (isOfFeast(readRowOrder(stored!))) return "written_by_feast";
   if (isOfOtherSchema(stored, evidence)) return "other_fingerprint";
   if (all((online, offline) => (online === null) !== (offline === null))) return "null_for_missing";
   if (all(isNarrowed)) return "type_narrowing";
@@ -79,7 +79,7 @@ function causeOfAbsence(pair: ParityPair, verdict: PairVerdict, evidence: CauseE
   const arrival = arrivalOf(offline!, evidence);
   if (arrival === "late") return "late_event";
   if (arrival === "missed") return "missed_interval";
-  if (stored !== undefined && isOfFeast(stored)) return "written_by_feast";
+  if (stored !== undefined && isOfFeast(readRowOrder(stored))) return "written_by_feast";
   if (isOfOtherDefinition(stored, evidence)) return "other_fingerprint";
   const isGone = stored === undefined || status === STATUS.OUTSIDE_MAX_AGE;
   return isGone ? "expired" : "unknown";
@@ -120,6 +120,8 @@ export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freez
     "Both sides have the event, made at different times: the source corrected or repeated it; where the files' row is the later, run headgate materialize over its event time, or headgate parity --repair; where the stored one is, bring the correction into the files.",
   rewritten_file:
     "The file has other values under the same event and created timestamps as before, and no load replaces a row by one of the same age; give corrections a later created timestamp, or run headgate parity --repair, which puts the files' row in its place.",
+  withdrawn_row:
+    "A load brought the row from a file that has it no more: the file was written anew without it, or taken away. Where files were written since, run headgate materialize-incremental now; what else no file has, as an entity that dropped out of a snapshot, is served until the view's ttl is over, and no load or repair takes it away: delete it by POST /features/{view}/rows or the view's stream, or keep the entity in the file, with nulls.",
   other_fingerprint:
     "The stored row was written under another schema or definition than today's; run headgate materialize over its event time, or headgate parity --repair.",
   written_by_feast:
@@ -127,5 +129,5 @@ export const CAUSE_MEANING: Readonly<Record<ParityCause, string>> = Object.freez
   clock_skew:
     "The stored row, or delete, was dated ahead of the clock and shadows every row until then; mend the source's clock, then run headgate parity --repair, which puts the files' row in its place.",
   unknown:
-    "The rows and the records of the loads do not tell; look at the row's origin. headgate parity --repair puts the files' row in its place, where it has one that is not older.",
+    "The rows and the records of the loads do not tell; look at the row's origin. headgate parity --repair puts the files' row in its place.",
 });

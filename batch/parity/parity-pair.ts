@@ -61,6 +61,8 @@ export interface PairRules {
   readonly loadedAtMs: number;
 }
 
+type StoredHeader = ReturnType<typeof readRowHeader>;
+
 const verdict = (outcome: ParityOutcome, isCompared = false, differing: readonly number[] = []): PairVerdict =>
   Object.freeze({ outcome, isCompared, differing });
 
@@ -79,7 +81,7 @@ export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): Pa
   if (offline === undefined) return status === STATUS.PRESENT ? verdictOfExtra(stored!, rules, nowMs) : undefined;
   const isTooOld = nowMs * 1_000 - offline.eventTimestampUs > rules.maxAgeUs;
   if (eventTimestampUs === undefined) {
-    if (isDeletedSince(stored, offline) && !isAheadOfNow(stored!, rules, nowMs)) return NEWER;
+    if (isDeletedSince(stored, offline) && !isAheadOfNow(readEventTimestampUs(stored!), rules, nowMs)) return NEWER;
     return isTooOld ? MATCH : MISSING;
   }
   if (eventTimestampUs > offline.eventTimestampUs) {
@@ -90,7 +92,8 @@ export function verdictOf(pair: ParityPair, rules: PairRules, nowMs: number): Pa
   if (status !== STATUS.PRESENT) return MATCH;
   const found = compared(served.values, offline.values);
   // A correction of the event that was loaded meanwhile.
-  const isCorrected = found !== EQUAL && isLoadedSince(stored!, rules) && compareRows(stored!, offline.bytes) > 0;
+  const isCorrected =
+    found !== EQUAL && isLoadedSince(readRowHeader(stored!), rules) && compareRows(stored!, offline.bytes) > 0;
   return isCorrected ? NEWER : found;
 }
 
@@ -106,15 +109,15 @@ export function isSkewed(
 ): boolean {
   if (stored === undefined) return false;
   // Any other row of Feast's that is newer is no mismatch.
-  if (isOfFeast(stored)) return outcome === "extra" || (outcome === "different" && !isCompared);
-  if (!isTombstone(stored)) return outcome !== "stale" && isDatedAhead(stored, rules);
+  if (isOfFeast(readRowOrder(stored))) return outcome === "extra" || (outcome === "different" && !isCompared);
+  if (!isTombstone(stored)) return outcome !== "stale" && isDatedAhead(readRowHeader(stored), rules);
   // Any other delete that is newer is no mismatch.
   return outcome === "missing" && isDeletedSince(stored, offline!);
 }
 
 /** For a delete and a row of Feast's, which don't say when they were written. */
-function isAheadOfNow(stored: Uint8Array, { maxFutureUs }: PairRules, nowMs: number): boolean {
-  return readEventTimestampUs(stored) > nowMs * 1_000 + maxFutureUs;
+function isAheadOfNow(eventTimestampUs: number, { maxFutureUs }: PairRules, nowMs: number): boolean {
+  return eventTimestampUs > nowMs * 1_000 + maxFutureUs;
 }
 
 function isDeletedSince(stored: Uint8Array | undefined, { bytes }: OfflineRow): boolean {
@@ -122,8 +125,7 @@ function isDeletedSince(stored: Uint8Array | undefined, { bytes }: OfflineRow): 
 }
 
 /** True for a row that was in the future when it was written, by more than is let pass. */
-function isDatedAhead(stored: Uint8Array, { maxFutureUs }: Pick<PairRules, "maxFutureUs">): boolean {
-  const { order, writtenAtMs } = readRowHeader(stored);
+function isDatedAhead({ order, writtenAtMs }: StoredHeader, { maxFutureUs }: Pick<PairRules, "maxFutureUs">): boolean {
   return order.eventTimestampUs > writtenAtMs * 1_000 + maxFutureUs;
 }
 
@@ -134,15 +136,15 @@ export function isMismatch({ outcome }: PairVerdict): boolean {
 
 /** True for a row that a stream or Feast brought, or a load since the last one that was done; not one of a wrong clock. */
 function isBroughtSince(stored: Uint8Array, rules: PairRules, nowMs: number): boolean {
-  if (isOfFeast(stored)) return !isAheadOfNow(stored, rules, nowMs);
-  if (isDatedAhead(stored, rules)) return false;
-  const { eventTimestampUs, sourceRank } = readRowOrder(stored);
-  return eventTimestampUs >= rules.endUs || sourceRank === SOURCE_RANK.stream || isLoadedSince(stored, rules);
+  const header = readRowHeader(stored);
+  const { eventTimestampUs, sourceRank } = header.order;
+  if (isOfFeast(header.order)) return !isAheadOfNow(eventTimestampUs, rules, nowMs);
+  if (isDatedAhead(header, rules)) return false;
+  return eventTimestampUs >= rules.endUs || sourceRank === SOURCE_RANK.stream || isLoadedSince(header, rules);
 }
 
 /** True for a file's row that was written after the last materialization was done: of one that goes on, or has begun since. */
-function isLoadedSince(stored: Uint8Array, { loadedAtMs }: PairRules): boolean {
-  const { order, writtenAtMs } = readRowHeader(stored);
+function isLoadedSince({ order, writtenAtMs }: StoredHeader, { loadedAtMs }: PairRules): boolean {
   return order.sourceRank === SOURCE_RANK.file && writtenAtMs > loadedAtMs;
 }
 

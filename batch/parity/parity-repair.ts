@@ -117,5 +117,5 @@ function repairOf(
 function compareTimes(offline: Uint8Array, stored: Uint8Array): number {
   const [one, other] = [readRowOrder(offline), readRowOrder(stored)];
   const ahead = one.eventTimestampUs - other.eventTimestampUs;
-  return ahead !== 0 || isOfFeast(stored) ? ahead : one.createdTimestampUs - other.createdTimestampUs;
+  return ahead !== 0 || isOfFeast(other) ? ahead : one.createdTimestampUs - other.createdTimestampUs;
 }

@@ -19,6 +19,7 @@ export type ParityCause =
   | "expired"
   | "created_tie"
   | "rewritten_file"
+  | "withdrawn_row"
   | "other_fingerprint"
   | "written_by_feast"
   | "clock_skew"
@@ -91,7 +92,7 @@ export interface ViewParity {
   readonly verdict: "pass" | "fail" | "error";
   /** A sentence for the verdict. */
   readonly reason: string;
-  /** The end of the interval that was compared, RFC 3339; null when the view was never materialized. */
+  /** The end of the interval that was compared, RFC 3339; null when the view was never materialized, or could not be compared. */
   readonly materialized_to: string | null;
   /** Rows of the files that a load would not take, and so in no comparison. */
   readonly rows_bad: number;
@@ -104,7 +105,7 @@ export interface ViewParity {
   readonly outcomes: Readonly<Record<ParityOutcome, number>>;
   /** (different + stale + missing + extra) / checked; 0 where nothing was checked. */
   readonly mismatch_rate: number;
-  /** With 95 % confidence the rate in all entities is at most this; the rate itself when all were checked. */
+  /** With 95 % confidence the rate in the files' entities is at most this; the rate itself when all entities were checked. */
   readonly mismatch_rate_bound: number;
   readonly sample: { readonly share: number; readonly seed: number } | null;
   readonly causes: readonly CauseCount[];

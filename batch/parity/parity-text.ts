@@ -22,7 +22,7 @@ export function formatCauses(causes: readonly CauseCount[]): readonly string[] {
 
 function sampleText({ sample, mismatch_rate_bound: bound }: ViewParity): string {
   if (sample === null) return "";
-  return ` A sample of ${percentNumber(sample.share)}% (seed ${sample.seed}): with 95% confidence at most ${percentNumber(bound)}% of all entities differ.`;
+  return ` A sample of ${percentNumber(sample.share)}% (seed ${sample.seed}): with 95% confidence at most ${percentNumber(bound)}% of the entities in the files differ; rows that only the store has are not looked for in a sample.`;
 }
 
 function repairText(repair: RepairCounts): string {

@@ -50,6 +50,7 @@ export const CAUSE_NAMES: Readonly<Record<ParityCause, string>> = Object.freeze(
   expired: "Expired",
   created_tie: "Tie of created timestamps",
   rewritten_file: "File rewritten",
+  withdrawn_row: "Row withdrawn",
   other_fingerprint: "Other fingerprint",
   written_by_feast: "Written by Feast",
   clock_skew: "Clock skew",

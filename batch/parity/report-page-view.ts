@@ -17,8 +17,7 @@ import { OUTCOMES, verdictMark } from "./report-page-verdict.ts";
 export function viewSection(view: ViewParity, id: string, trend: readonly TrendPoint[]): Html {
   return html`<section class="view ${view.verdict}" id="${id}">
 <h2>${verdictMark(view.verdict)} <span class="name">${nameText(view.view)}</span></h2>
-<p class="reason">${view.reason}</p>
-${view.error !== undefined && html`<p class="failure"><code>${view.error.code}</code> ${view.error.detail}</p>`}
+${whyText(view)}
 ${facts(view)}
 <div class="columns">${view.checked > 0 && outcomeTable(view)}<div class="charts">${trendFigure(view, trend)}${freshnessFigure(view)}</div></div>
 ${view.repair !== undefined && html`<p class="repair">${repairText(view.repair)}</p>`}
@@ -26,8 +25,14 @@ ${causeList(view.causes)}${featureTables(view.features)}${exampleTable(view.exam
 </section>`;
 }
 
+/** An error's detail is the reason, too. */
+function whyText({ reason, error }: ViewParity): Html {
+  if (error === undefined) return html`<p class="reason">${reason}</p>`;
+  return html`<p class="failure"><code>${error.code}</code> ${error.detail}</p>`;
+}
+
 function facts(view: ViewParity): Html {
-  const { checked, compared, sample, materialized_to } = view;
+  const { checked, compared, sample, materialized_to, error } = view;
   const how = sample === null ? "all" : `a sample of ${percent(sample.share)}, seed ${sample.seed}`;
   const to = materialized_to === null ? "never" : instant(materialized_to);
   const counts: readonly (readonly [string, string])[] = [
@@ -36,7 +41,12 @@ function facts(view: ViewParity): Html {
     ["Compared", wholeNumber(compared)],
     ["Mismatch rate", rateText(view)],
   ];
-  const list = [["Materialized to", to] as const, ...(checked > 0 ? counts : []), ["Took", age(view.seconds)] as const];
+  const list: typeof counts = [
+    // Of a view that could not be compared it was not read.
+    ...(error === undefined ? [["Materialized to", to] as const] : []),
+    ...(checked > 0 ? counts : []),
+    ["Took", age(view.seconds)],
+  ];
   return html`<dl class="facts">${list.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
@@ -44,7 +54,9 @@ function facts(view: ViewParity): Html {
 function rateText({ mismatch_rate, mismatch_rate_bound, checked, sample }: ViewParity): string {
   if (checked === 0) return NONE;
   const rate = percent(mismatch_rate);
-  return sample === null ? rate : `${rate}, at most ${percent(mismatch_rate_bound)} (95\u00a0%)`;
+  return sample === null
+    ? rate
+    : `${rate}, at most ${percent(mismatch_rate_bound)} of the entities in the files (95\u00a0%)`;
 }
 
 function repairText({ dry_run, written, replaced, left_newer, left_extra, overtaken }: RepairCounts): string {

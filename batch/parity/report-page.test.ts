@@ -95,8 +95,15 @@ test("values are exact, and a side without a row says so", () => {
 test("a sample tells its seed and its bound; an error its code and its detail", () => {
   const text = textOf(ofViews(failingView(), errorView()));
   expect(text).toContain("98,412 (a sample of 10 %, seed 4211)");
-  expect(text).toContain("13.16 %, at most 13.34 % (95 %)");
+  expect(text).toContain("13.16 %, at most 13.34 % of the entities in the files (95 %)");
   expect(text).toContain("SOURCE_CHANGED s3://features/session/");
+});
+
+test("a view that could not be compared has its error once, and nothing of what was not read", () => {
+  const text = textOf(ofViews(errorView()));
+  expect(text.split(errorView().error!.detail)).toHaveLength(2);
+  expect(text).not.toContain("Materialized to");
+  expect(textOf(ofViews(emptyView()))).toContain("Materialized to never");
 });
 
 test("a set that is not as expected shows what is too much and what lacks", () => {

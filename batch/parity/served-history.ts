@@ -13,7 +13,7 @@
 import { HeadgateError } from "../../errors.ts";
 import { compileEntityKey, type EntityKeyOf } from "../../features/entity-key.ts";
 import { compareRows, SOURCE_RANK } from "../../features/row-order.ts";
-import { compileKeyRefusal, type OnlineStoreLayout } from "../../features/store/key-refusal.ts";
+import type { OnlineStoreLayout } from "../../features/store/key-refusal.ts";
 import { isEventTimestampUs } from "../../features/timestamp.ts";
 import { createRowEncoder, encodedView, type RowEncoder } from "../../features/writer.ts";
 import type { ObjectStore } from "../../object-store.ts";
@@ -170,8 +170,7 @@ function compileJoin(
   const keyOf = compileEntityKey(view.joinKeys);
   const applied = { schemaId: 1, generation: 1 };
   const ranks = { originId: 1, sourceRank: SOURCE_RANK.file, maxFutureMs, expiryGraceMs: 0 };
-  const keyRefusal = compileKeyRefusal(onlineStoreLayout, view.joinKeys);
-  const encoder = createRowEncoder({ view, applied, ...ranks, keyRefusal });
+  const encoder = createRowEncoder({ view, applied, ...ranks, onlineStoreLayout });
   return ({ opened, range, values, fileCreatedUs }) => {
     const keys = values.slice(0, opened.joinKeys);
     const fields = values.slice(opened.joinKeys, opened.joinKeys + encoder.fields.length);

@@ -22,6 +22,6 @@ export function entityOfKey(key: string, joinKeys: Schema): Readonly<Record<stri
 }
 
 /** A word that a POSIX shell takes as it is. */
-function shellWord(word: string): string {
+export function shellWord(word: string): string {
   return /^[A-Za-z0-9_.,:=@%+/~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

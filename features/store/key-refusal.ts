@@ -14,7 +14,7 @@ export type OnlineStoreLayout = "packed" | "feast";
  * Why join key values, in the order of their sorted names and of their types, have no key in the store: a sentence
  * without a full stop, or undefined where they have one.
  */
-export type KeyRefusal = (values: readonly unknown[]) => string | undefined;
+type KeyRefusal = (values: readonly unknown[]) => string | undefined;
 
 /** Compiles it; undefined where all values of these join keys have a key. */
 export function compileKeyRefusal(layout: OnlineStoreLayout, joinKeys: Schema): KeyRefusal | undefined {

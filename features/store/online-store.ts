@@ -27,10 +27,19 @@ export interface EntityRows {
   /** The tier that answered: "memory", "lmdb", "redis". */
   readonly tier: string;
   readonly rows: readonly (StoredRow | undefined)[];
-  /** The reader's, as that of a row: what it made of all of them. There, if undefined, where a tier keeps them together. */
-  decoded?: unknown;
+  /** Where a tier keeps an entity's rows together: these, and perhaps others. */
+  readonly kept?: KeptTogether;
+  /** Where in `kept` each row is, −1 where it is not; absent where they are the same rows in the same order. */
+  readonly places?: readonly number[];
+}
+
+/** The rows of an entity that a tier keeps together, whoever reads which of them; they never change. */
+export interface KeptTogether {
+  readonly rows: readonly (StoredRow | undefined)[];
+  /** The reader's, as that of a row: what it made of all of them. */
+  decoded: unknown;
   /** The reader's: how `decoded` lies. */
-  layout?: unknown;
+  layout: unknown;
 }
 
 /** One row to write. */

@@ -3,8 +3,12 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { decodeEntity } from "../decoded-entity.ts";
+import { entity } from "../entity.ts";
+import { featureService } from "../feature-service.ts";
+import { featureView } from "../feature-view.ts";
 import { float32, int64, string } from "../field.ts";
+import { compileReadPlan } from "../read-plan.ts";
+import { createFeatureReader } from "../reader.ts";
 import { compileEncodeRow } from "../row-codec.ts";
 import { recordSchema, StoredSchemas } from "../stored-schema.ts";
 import { openMemoryStore } from "./memory.ts";
@@ -59,34 +63,49 @@ describe("what an entity takes in memory", () => {
   });
 
   it.each([
-    ["one view of four numbers", 1, [int64(), ...FLOATS], (i: number) => [i % 50, i / 7, i / 9, 1.5]],
-    [
-      "five views of ten",
-      5,
-      [...FLOATS, ...FLOATS, ...FLOATS, int64()],
-      (i: number) => Array.from({ length: 10 }, (_, f) => (f < 9 ? i / (f + 3) : i)),
-    ],
+    // First, so that the numbers after it are laid out as numbers whatever was decoded before.
     [
       "one view with text",
       1,
       [string(), string()],
       (i: number) => [`a text that is not short, number ${i}`, "segment"],
     ],
+    [
+      "one view of four numbers",
+      1,
+      [int64(), ...FLOATS],
+      (i: number) => [i % 50, Math.fround(i / 7), Math.fround(i / 9), 1.5],
+    ],
+    [
+      "five views of ten, each with a null",
+      5,
+      [...FLOATS, ...FLOATS, ...FLOATS, int64()],
+      (i: number) => Array.from({ length: 10 }, (_, f) => (f < 9 ? Math.fround(i / (f + 3)) : null)),
+    ],
+    [
+      "five views of ten",
+      5,
+      [...FLOATS, ...FLOATS, ...FLOATS, int64()],
+      (i: number) => Array.from({ length: 10 }, (_, f) => (f < 9 ? Math.fround(i / (f + 3)) : i)),
+    ],
     ["no row", 0, [float32()], () => []],
-  ] as const)("is reckoned within a fifth: %s", async (_, views, types, valuesOf) => {
+  ] as const)("is reckoned within a fifth, however many plans read it: %s", async (_, rowCount, types, valuesOf) => {
     const ENTITIES = 20_000;
     const encode = compileEncodeRow(types);
     const { control } = openMemoryStore();
     const schema = Object.fromEntries(types.map((type, i) => [`feature_${i}`, type]));
-    const schemaId = await recordSchema(control, "view", schema);
+    const customer = entity("customer", { joinKeys: { customer_id: int64() } });
+    const views = Array.from({ length: Math.max(rowCount, 1) }, (_, v) =>
+      featureView(`view_${v}`, { entities: [customer], schema }),
+    );
+    const schemaIds = await Promise.all(views.map(({ name }) => recordSchema(control, name, schema)));
     const schemas = new StoredSchemas(control);
-    await schemas.fetch([schemaId]);
-    const fields = Array.from({ length: Math.max(views, 1) }, (_, v) => `view_${v}`);
+    await schemas.fetch(schemaIds);
     const rows = (i: number): RowWrite[] =>
-      fields.slice(0, views).map((field) => ({
+      views.slice(0, rowCount).map(({ name }, v) => ({
         key: `customer_id=${1_000_000 + i}`,
-        field,
-        bytes: encode(order(i), { schemaId, writtenAtMs: 1.7e12, originId: 17 }, valuesOf(i).map(Math.fround as never)),
+        field: name,
+        bytes: encode(order(i), { schemaId: schemaIds[v]!, writtenAtMs: 1.7e12, originId: 17 }, valuesOf(i)),
         expireAtMs: Number.POSITIVE_INFINITY,
       }));
     // One entity at a time is in the remote store, so that what grows is the memory before it.
@@ -100,19 +119,21 @@ describe("what an entity takes in memory", () => {
       read: (requests: readonly ReadRequest[]) =>
         requests.map((one) => ({
           tier: "one entity",
-          rows: one.fields.map((_, f) => current[f] && { bytes: Buffer.from(current[f].bytes) }),
+          rows: one.fields.map((name) => {
+            const row = current.find(({ field }) => field === name);
+            return row && { bytes: Buffer.from(row.bytes) };
+          }),
         })),
       subscribe: remote.subscribe.bind(remote),
     };
     const store = createTieredStore(source as never, { maxBytes: 2 ** 30, now: () => 0 });
+    const readers = [views, views.slice(-1)].map((read) =>
+      createFeatureReader(store, schemas, compileReadPlan(featureService("service", read))),
+    );
     const fill = async (from: number, to: number) => {
       for (let i = from; i < to; i++) {
         current = rows(i);
-        // The first read fills memory; at the second what the rows are decoded to is kept with them.
-        for (let reads = 0; reads < 2; reads++) {
-          const [entity] = await store.read([request(`customer_id=${1_000_000 + i}`, fields)]);
-          decodeEntity(entity!, schemas);
-        }
+        for (const reader of readers) await reader.read([{ customer_id: 1_000_000 + i }], [], 1.7e12);
       }
     };
     await fill(0, 500);

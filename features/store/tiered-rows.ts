@@ -3,14 +3,15 @@
  *
  * A row's bytes are kept as a text of one character a byte: a string of V8's costs 16 bytes beside its characters where
  * a typed array costs some 200, so the same memory holds a third to a half more entities. They are made an array again
- * for whoever asks, which is the reader, once: what it decodes is kept with the row. That nothing is stored is kept too.
+ * for whoever asks, which is the reader, once: what it decodes is kept with the entity, whichever of its rows were asked
+ * for. That nothing is stored is kept too.
  *
  * What an entity takes is reckoned when it is put, with room for what the reader will make of its rows. The constants
  * were fitted to the measured growth of the heap and a test holds them to it.
  */
 
 import { LRUCache } from "lru-cache";
-import type { EntityRows, ReadRequest, StoredRow } from "./online-store.ts";
+import type { EntityRows, KeptTogether, ReadRequest, StoredRow } from "./online-store.ts";
 
 /** An entity's share of the LRU's lists and map, its key's header, its own object and its list of values. */
 const ENTITY_BYTES = 260;
@@ -25,7 +26,7 @@ const PLACE_BYTES = 16;
 export const MEMORY_TIER = "memory";
 
 /** The kept rows of one entity; itself the answer to a read of all of them. */
-export class KeptEntity implements EntityRows {
+export class KeptEntity implements EntityRows, KeptTogether {
   readonly tier = MEMORY_TIER;
   readonly fields: readonly string[];
   readonly rows: readonly (KeptRow | undefined)[];
@@ -38,6 +39,10 @@ export class KeptEntity implements EntityRows {
     this.fields = fields;
     this.rows = rows;
     this.isAbsent = rows.every((row) => row === undefined);
+  }
+
+  get kept(): KeptTogether {
+    return this;
   }
 
   /** The rows of some fields, or undefined unless all of them are known. */
@@ -54,7 +59,8 @@ export class KeptEntity implements EntityRows {
 
   /** The rows of some fields as far as they are known. */
   known(fields: readonly string[]): EntityRows {
-    return { tier: MEMORY_TIER, rows: fields.map((field) => this.rows[this.fields.indexOf(field)]) };
+    const places = fields.map((field) => this.fields.indexOf(field));
+    return { tier: MEMORY_TIER, rows: places.map((place) => this.rows[place]), kept: this, places };
   }
 }
 
@@ -120,8 +126,10 @@ export class KeptRows {
     const rows = found.rows.map((row) => row && new KeptRow(row.bytes));
     const before = this.#entities.peek(key);
     const entity = before === undefined ? new KeptEntity(fields, rows) : withNewer(before, fields, rows);
-    this.#entities.set(key, entity, { size: entityBytes(key, entity) });
-    return { tier: found.tier, rows };
+    // Requests put their keys together of parts; a key that is kept so is two places of memory at each look-up.
+    const whole = Buffer.from(key, "latin1").toString("latin1");
+    this.#entities.set(whole, entity, { size: entityBytes(key, entity) });
+    return { ...entity.known(fields), tier: found.tier };
   }
 
   delete(key: string): boolean {

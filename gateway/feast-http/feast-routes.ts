@@ -3,8 +3,8 @@
  * one address: every route of its feature server that the client calls, and /push, which people call by hand.
  */
 
-import { excerpt, HeadgateError } from "../../errors.ts";
-import { requireAdmin } from "../authorization.ts";
+import { excerpt } from "../../errors.ts";
+import { isLoopback, offWithoutToken, requireAdminToken } from "../authorization.ts";
 import { deadlineOf } from "../deadline.ts";
 import type { AnswerCall, RouteCall } from "../direct-route.ts";
 import { asHeadgateError } from "../error-response.ts";
@@ -73,9 +73,6 @@ export function createFeastRoutes(options: FeastRoutesOptions): FeastRoutes {
   });
 }
 
-/** Addresses that only this machine reaches. */
-const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/i;
-
 /**
  * With an admin token the call needs it. Without one Feast's users expect to write, and may where only this machine can
  * call; a gateway that the network reaches takes no row from whoever asks. A call that names another host comes through
@@ -83,16 +80,13 @@ const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/i;
  */
 function requireWriter({ adminToken, host }: FeastRoutesOptions, call: RouteCall, route: string): void {
   if (adminToken !== "") {
-    requireAdmin(adminToken, call.header("authorization"), `POST /${route} is for who has the admin token`);
+    requireAdminToken(adminToken, call.header("authorization"), `POST /${route}`);
     return;
   }
   const called = call.header("host");
   const name = called?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-  const isOwn = LOOPBACK.test(host) && (name === undefined || LOOPBACK.test(name));
+  const isOwn = isLoopback(host) && (name === undefined || isLoopback(name));
   if (isOwn) return;
-  const why = LOOPBACK.test(host) ? `was called as ${excerpt(called!)}` : `listens on ${host}`;
-  throw new HeadgateError(
-    "FORBIDDEN",
-    `POST /${route} is off, because this gateway ${why} and has no admin token: set adminToken (HEADGATE_ADMIN_TOKEN), restart it, and send "Authorization: Bearer <admin token>".`,
-  );
+  const why = isLoopback(host) ? `was called as ${excerpt(called!)}` : `listens on ${host}`;
+  throw offWithoutToken(`POST /${route}`, why);
 }

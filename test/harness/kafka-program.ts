@@ -6,10 +6,10 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { alone } from "./install-lock.ts";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, onPath } from "./program.ts";
+import { testCache } from "./test-cache.ts";
 
 const KAFKA_VERSION = "4.4.0";
 const LOG4J_VERSION = "2.25.5";
@@ -31,7 +31,7 @@ export async function findKafka(): Promise<FoundKafka> {
 
 /** Kafka's jars, for the tests that start and stop their broker themselves. */
 export async function findKafkaJars(): Promise<Exclude<FoundKafka, { brokers: unknown }>> {
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const jars = join(cache, `kafka-${KAFKA_VERSION}`);
   if (!existsSync(jars) || onPath("java") === undefined) {
     await alone(cache, "kafka", LOCK_STALE_MS, () => {

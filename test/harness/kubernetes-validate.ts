@@ -5,9 +5,9 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { INSTALL_TIMEOUT_MS, isExecutable, onPath } from "./program.ts";
+import { testCache } from "./test-cache.ts";
 
 /** The version whose schemas the manifests are held to: those of Kubernetes 1.31 to 1.37. */
 const VERSION = "1.37.0";
@@ -26,7 +26,7 @@ export function findKubernetesValidate(): FoundKubernetesValidate {
 
 /** Installed once for all runs, in a folder outside the checkout. */
 function installed(): string | undefined {
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const folder = join(cache, `kubernetes-validate-${VERSION}`);
   const program = join(folder, "bin", "kubernetes-validate");
   if (isExecutable(program)) return program;

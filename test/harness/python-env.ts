@@ -8,11 +8,11 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { reasonOf } from "../../errors.ts";
 import { alone } from "./install-lock.ts";
+import { testCache } from "./test-cache.ts";
 
 /** How long an install may take, ms: Feast brings pandas and Arrow, some 600 MB, on a busy machine. */
 const INSTALL_TIMEOUT_MS = 1_200_000;
@@ -51,7 +51,7 @@ export async function makePythonEnv(
   requirements: readonly string[],
   { python = "python3", onInstall = () => {} }: PythonInstall = {},
 ): Promise<string> {
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const environment = pythonEnvName(name, requirements);
   const folder = join(cache, environment);
   // Written last: an environment can't be moved to its place when it is whole, as its programs hold its path.

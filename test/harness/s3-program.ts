@@ -6,11 +6,11 @@
 
 import { execFile } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { dockerProgram } from "./container.ts";
 import { alone } from "./install-lock.ts";
 import { isExecutable, onPath } from "./program.ts";
+import { testCache } from "./test-cache.ts";
 
 const VERSION = "1.8.0";
 const PACKAGE = `github.com/versity/versitygw/cmd/versitygw@v${VERSION}`;
@@ -26,7 +26,7 @@ export type FoundS3 = { readonly program: string } | { readonly address: URL } |
 export async function findS3(): Promise<FoundS3> {
   const address = process.env.HEADGATE_TEST_S3;
   if (address !== undefined && address !== "") return { address: new URL(address) };
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const program = join(cache, `versitygw-${VERSION}`);
   const onThePath = onPath("versitygw");
   if (onThePath !== undefined) return { program: onThePath };

@@ -7,11 +7,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { INSTALL_TIMEOUT_MS, installDebianPackage, onPath } from "./program.ts";
 import { start, temporaryFolder } from "./project.ts";
+import { testCache } from "./test-cache.ts";
 
 /** The last that runs on Java 17. */
 const VERSION = "3.0.9";
@@ -37,7 +37,7 @@ export interface RunningSchemaRegistry {
 export function findSchemaRegistry(): FoundSchemaRegistry {
   const url = process.env.HEADGATE_TEST_SCHEMA_REGISTRY;
   if (url !== undefined && url !== "") return { url };
-  const cache = process.env.HEADGATE_TEST_CACHE ?? join(homedir(), ".cache", "headgate-test");
+  const cache = testCache();
   const folder = join(cache, `apicurio-${VERSION}`);
   if (!existsSync(folder)) install(cache, folder);
   const java = onPath("java");

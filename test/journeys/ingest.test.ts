@@ -126,7 +126,7 @@ describe.skipIf(absent.length > 0)(described, { timeout: TEST_TIMEOUT_MS }, () =
     const refusal = { exitCode: 1, stderr: expect.stringMatching(/headgate apply.* \[REGISTRY_NOT_APPLIED\]/) };
     const ended = await ingester.ended;
     expect(ended).toMatchObject(refusal);
-    expect(ended.stderr).toContain("the applied registry was lost");
+    expect(ended.stderr).toContain("the applied registry is not the one this process began with");
     await stream.order(2, { total: 2 });
     expect(await stream.start().ended).toMatchObject(refusal);
     await stream.apply({ HEADGATE_KAFKA_GROUP: `${stream.project}-again` });

@@ -9,7 +9,7 @@ import { beforeAll, expect, test, vi } from "vitest";
 import { parity } from "../../commands/parity.ts";
 import { readRowOrder } from "../../features/row-order.ts";
 import { openLmdbStore } from "../../features/store/lmdb.ts";
-import { copyExample, headgate, run } from "../harness/project.ts";
+import { copyExample, headgate, run, serve } from "../harness/project.ts";
 
 const VIEW = "customer_30d_features";
 // Several processes a test, each of which reads the example's file.
@@ -46,6 +46,14 @@ test("a loaded view passes, and the report is where it is said to be", async () 
   );
   const [, page] = /^The report is (\S+)\.$/m.exec(stderr)!;
   expect(readFileSync(join(project, page!), "utf8")).toContain(VIEW);
+});
+
+test("a verdict of the command makes a gateway ready that asks for a recent one", async () => {
+  const gateway = await serve(project, { HEADGATE_READY_PARITY: "1h" });
+  const ready = await fetch(`${gateway.url}/readyz`);
+  expect([ready.status, await ready.json()]).toMatchObject([200, { status: "ready", parity_problem: null }]);
+  gateway.signal("SIGTERM");
+  await gateway.ended;
 });
 
 test("an interrupted run says what stays of it", async () => {
