@@ -45,6 +45,47 @@ it("ends what is under way, once, also what is only starting, when a signal come
   expect(ended).toHaveLength(3);
 });
 
+it("waits for an end that has begun before a signal came", async () => {
+  const told: string[] = [];
+  let stopped = () => {};
+  const stopping = new Promise<void>((ended) => {
+    stopped = ended;
+  });
+  let work: Promise<void> | undefined;
+  await new Promise<void>((isStopping) => {
+    work = endingAll(async (keep) => {
+      const stop = async () => {
+        isStopping();
+        await stopping;
+        told.push("stopped");
+      };
+      await keep({ stop });
+    });
+  });
+  const signalled = endUnderWay().then(() => told.push("exit"));
+  // All that need not wait has happened by then.
+  await new Promise(setImmediate);
+  stopped();
+  await Promise.all([work, signalled]);
+  expect(told).toEqual(["stopped", "exit"]);
+});
+
+it("ends a work that begins while another is ended for a signal", async () => {
+  const ended: string[] = [];
+  await endingAll(async (keep) => {
+    const stop = () => {
+      void endingAll(async (keepLate) => {
+        await keepLate({ stop: () => void ended.push("begun late") });
+        await new Promise(() => {});
+      });
+      ended.push("first");
+    };
+    await keep({ stop });
+    await endUnderWay();
+  });
+  expect(ended).toEqual(["first", "begun late"]);
+});
+
 it("ends what a work starts after a signal", async () => {
   const ended: string[] = [];
   const work = endingAll(async (keep) => {

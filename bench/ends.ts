@@ -16,9 +16,12 @@ const underWay = new Set<() => Promise<readonly unknown[]>>();
 export async function endingAll<Result>(work: (keep: Keep) => Promise<Result>): Promise<Result> {
   const kept: Promise<Ending>[] = [];
   let isOver = false;
+  let ending: Promise<readonly unknown[]> = Promise.resolve([]);
+  // A signal and the work may both end it: whoever comes second waits for the first, and ends what came since.
   const end = () => {
     isOver = true;
-    return failuresOfEnds(kept);
+    ending = ending.then(() => failuresOfEnds(kept));
+    return ending;
   };
   underWay.add(end);
   try {
@@ -42,10 +45,18 @@ export async function endingAll<Result>(work: (keep: Keep) => Promise<Result>): 
   }
 }
 
-/** Ends what the works under way have kept, as a signal asks for; what is starting is waited for. Never rejects. */
+/**
+ * Ends what the works under way have kept, as a signal asks for, also of a work that begins meanwhile; what is starting,
+ * or ending, is waited for. Never rejects.
+ */
 export async function endUnderWay(): Promise<void> {
-  for (const end of [...underWay].toReversed()) await end();
+  for (let end = lastOf(underWay); end !== undefined; end = lastOf(underWay)) {
+    await end();
+    underWay.delete(end);
+  }
 }
+
+const lastOf = <One>(all: ReadonlySet<One>) => [...all].at(-1);
 
 async function failuresOfEnds(kept: Promise<Ending>[]): Promise<readonly unknown[]> {
   const failures: unknown[] = [];

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { ColumnValues, TableColumn } from "../batch/expectations/table-chunk.ts";
 import { float32, int64, parseSuite, startSuite } from "./built.ts";
 import { writeSnapshot } from "./customer-snapshot.ts";
+import { endingAll } from "./ends.ts";
 import { decodeRate } from "./materialize-floors.ts";
 import { atMost, type BenchResult, textTable } from "./result.ts";
 import { spreadOf } from "./statistics.ts";
@@ -70,18 +71,17 @@ function suiteText(): string {
 /** Runs the bench over a file of its own. */
 export async function benchExpectations(options: ExpectationsBenchOptions): Promise<BenchResult> {
   const { tell, rows = ROWS, rounds = ROUNDS } = options;
-  const directory = mkdtempSync(join(tmpdir(), "headgate-bench-expectations-"));
-  const path = join(directory, "customers.parquet");
   const measured: { decodeSeconds: number; suiteSeconds: number }[] = [];
-  try {
+  await endingAll(async (keep) => {
+    const directory = mkdtempSync(join(tmpdir(), "headgate-bench-expectations-"));
+    await keep({ remove: () => rmSync(directory, { recursive: true }) });
+    const path = join(directory, "customers.parquet");
     await writeSnapshot({ file: path, rows, eventMs: Date.now(), seed: 1, isNullable: true });
     for (let round = 0; round < rounds; round++) {
       const decodeSeconds = rows / (await decodeRate(path));
       measured.push({ decodeSeconds, suiteSeconds: await runSuite(path, rows) });
     }
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  });
   const ratio = spreadOf(measured.map(({ decodeSeconds, suiteSeconds }) => suiteSeconds / decodeSeconds));
   const told = measured.map(({ decodeSeconds, suiteSeconds }) => [decodeSeconds.toFixed(2), suiteSeconds.toFixed(2)]);
   tell(`\n${textTable(["decoding alone, s", "decoding and 40 expectations, s"], told)}\n`);

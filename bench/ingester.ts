@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { readAnonymousBytes, readCpuMicros } from "./process-cpu.ts";
+import { readCpuMicros, watchAnonymousBytes } from "./process-cpu.ts";
 import { CLI } from "./project.ts";
 import { lastWordsOf } from "./server-under-test.ts";
 
@@ -52,22 +52,28 @@ export async function startIngester(directory: string, environment: NodeJS.Proce
 }
 
 async function read(pid: number, health: string, records: number): Promise<IngestCost> {
+  const reading = () => readToEnd(pid, health, records);
+  const { result, peakBytes } = await watchAnonymousBytes(pid, LOOK_PAUSE_MS, reading);
+  return { ...result, peakAnonymousBytes: peakBytes };
+}
+
+async function readToEnd(
+  pid: number,
+  health: string,
+  records: number,
+): Promise<Omit<IngestCost, "peakAnonymousBytes">> {
   let [first, firstMs] = [0, 0];
   let firstCpu: number | undefined;
-  let peakAnonymousBytes: number | undefined;
   for (;;) {
     await pause(LOOK_PAUSE_MS);
     const events = await eventsRead(health);
     const nowMs = performance.now();
-    const bytes = readAnonymousBytes(pid);
-    if (bytes !== undefined) peakAnonymousBytes = Math.max(bytes, peakAnonymousBytes ?? 0);
     if (first === 0) [first, firstMs, firstCpu] = [events, nowMs, readCpuMicros(pid)];
     if (events < records) continue;
     const cpu = readCpuMicros(pid);
     return {
       eventsPerSecond: ((events - first) * 1_000) / (nowMs - firstMs),
       cpuMicrosPerEvent: cpu === undefined || firstCpu === undefined ? undefined : (cpu - firstCpu) / (events - first),
-      peakAnonymousBytes,
     };
   }
 }

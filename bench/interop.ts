@@ -73,7 +73,7 @@ async function measure(
 }
 
 function summarize(rounds: readonly Round[], tell: (line: string) => void): BenchResult {
-  const cpu = (name: Name, base: Name) => ratioOf(rounds, "cpuMicrosPerRequest", name, base);
+  const cpu = (name: Name, base: Name) => ratioOf(rounds, name, base, "cpuMicrosPerRequest");
   const rows = NAMES.map((name) => [
     CASES[name].title,
     ...loadCells(rounds, name),

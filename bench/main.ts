@@ -35,10 +35,10 @@ const USAGE = `usage: npm run bench -- [bench …] [options]
   --json          print one object for machines
   --strict        exit 1 when a bar is not met
   --publish       write the pictures into docs/pictures/ and the ratios into bench/baseline.json
-  --seconds <n>   predict, open-loop, models, overload, workers, peers: length of a run of a case that has a bar (2)
+  --seconds <n>   predict, open-loop, interop, models, overload, workers, peers: length of a run of a case that has a bar (2)
   --store redis   predict, soak: on a Redis of its own (default: lmdb)
   --arrivals <p>  open-loop: constant or poisson (constant)
-  --rounds <n>    predict, open-loop, models, overload, workers, store, ingest, peers: rounds of a case that has a bar (5)
+  --rounds <n>    predict, open-loop, interop, models, overload, workers, store, ingest, peers: rounds of a case that has a bar (5)
   --minutes <n>   soak: how long (30)
   --backlog <n>   ingest: events that wait for the ingester (1000000)
 `;

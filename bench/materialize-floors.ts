@@ -11,6 +11,7 @@ import { parquetMetadataAsync, parquetRead } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import type { OnlineStore, RowWrite } from "../features/store/online-store.ts";
 import { openLmdbStore, openRedisStore } from "./built.ts";
+import { endingAll } from "./ends.ts";
 import { shuffledIds } from "./statistics.ts";
 import { encodeRows } from "./store-rows.ts";
 
@@ -56,16 +57,15 @@ export async function decodeRate(
 }
 
 /** Rows a second that an empty store takes of rows that are ready, in the order in which a load gives them. */
-export async function feedRate(rows: number, nowMs: number, redisUrl?: string): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), "headgate-bench-feed-"));
-  const store =
-    redisUrl === undefined ? openLmdbStore({ directory }) : await openRedisStore(redisUrl, { keyPrefix: "feed" });
-  try {
-    return await feed(store, readyRows(rows, nowMs));
-  } finally {
-    await store.close();
-    rmSync(directory, { recursive: true, force: true });
-  }
+export function feedRate(rows: number, nowMs: number, redisUrl?: string): Promise<number> {
+  return endingAll(async (keep) => {
+    const directory = mkdtempSync(join(tmpdir(), "headgate-bench-feed-"));
+    await keep({ remove: () => rmSync(directory, { recursive: true, force: true }) });
+    const store =
+      redisUrl === undefined ? openLmdbStore({ directory }) : await openRedisStore(redisUrl, { keyPrefix: "feed" });
+    await keep({ stop: () => store.close() });
+    return feed(store, readyRows(rows, nowMs));
+  });
 }
 
 function readyRows(rows: number, nowMs: number): readonly RowWrite[] {

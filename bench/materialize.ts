@@ -10,11 +10,12 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROW_GROUP_ROWS } from "./customer-snapshot.ts";
+import { endingAll } from "./ends.ts";
 import { decodeRate, feedRate } from "./materialize-floors.ts";
 import { type BenchProject, makeProject } from "./project.ts";
 import { missingRedis, startBenchRedis } from "./redis-server.ts";
 import { atLeast, atMost, type BenchResult, countText, textTable } from "./result.ts";
-import { type BenchS3, startBenchS3 } from "./s3-server.ts";
+import { type BenchS3, missingS3, startBenchS3 } from "./s3-server.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
 
 /** How to measure. */
@@ -53,32 +54,30 @@ interface Floors {
 }
 
 /** Runs the bench in temporary projects, which are gone when it ends. What needs a server that is not there is left out, and told. */
-export async function benchMaterialize(options: MaterializeOptions): Promise<BenchResult> {
-  const { tell, sizes = SIZES, rounds = ROUNDS } = options;
-  const noRedis = missingRedis();
-  if (noRedis !== undefined) tell(`without Redis: ${noRedis}`);
-  const found = await startBenchS3();
-  if ("missing" in found) tell(`without S3: ${found.missing}`);
-  const s3 = "missing" in found ? undefined : found;
-  const intos: readonly Into[] = noRedis === undefined ? ["LMDB", "Redis"] : ["LMDB"];
-  const loads: Load[] = [];
-  let floors: Floors | undefined;
-  try {
+export function benchMaterialize({ tell, sizes = SIZES, rounds = ROUNDS }: MaterializeOptions): Promise<BenchResult> {
+  return endingAll(async (keep) => {
+    const noRedis = missingRedis();
+    if (noRedis !== undefined) tell(`without Redis: ${noRedis}`);
+    const noS3 = await missingS3();
+    if (noS3 !== undefined) tell(`without S3: ${noS3}`);
+    const s3 = noS3 === undefined ? await keep(startBenchS3()) : undefined;
+    const intos: readonly Into[] = noRedis === undefined ? ["LMDB", "Redis"] : ["LMDB"];
+    const loads: Load[] = [];
+    let floors: Floors | undefined;
     for (const rows of sizes) {
       tell(`${countText(rows)} rows × 4 features, row groups of ${countText(ROW_GROUP_ROWS)}`);
-      const project = await makeProject(rows, Date.now());
-      try {
+      await endingAll(async (keepForSize) => {
+        const project = await keepForSize(makeProject(rows, Date.now()));
         floors ??= await measureFloors(project, intos);
         loads.push(...(await loadAll(project, rows, intos, rows === sizes[0] ? rounds : 1, s3)));
-      } finally {
-        project.remove();
-      }
+      });
     }
-  } finally {
-    await s3?.stop();
-  }
-  tell(`\n${floorTable(floors!)}\n\n${loadTable(loads, floors!)}\n`);
-  return { figures: { rowGroupRows: ROW_GROUP_ROWS, features: 4, floors, loads }, bars: barsOf(loads, floors!, sizes) };
+    tell(`\n${floorTable(floors!)}\n\n${loadTable(loads, floors!)}\n`);
+    return {
+      figures: { rowGroupRows: ROW_GROUP_ROWS, features: 4, floors, loads },
+      bars: barsOf(loads, floors!, sizes),
+    };
+  });
 }
 
 /** From the disk, then from S3, turn by turn into each store. */
@@ -102,21 +101,19 @@ async function measureFloors(project: BenchProject, intos: readonly Into[]): Pro
   const decode = await decodeRate(sourceOf(project));
   const feed: Partial<Record<Into, number>> = {};
   for (const into of intos) {
-    const redis = into === "Redis" ? await startBenchRedis(undefined) : undefined;
-    try {
+    await endingAll(async (keep) => {
+      const redis = into === "Redis" ? await keep(startBenchRedis(undefined)) : undefined;
       feed[into] = await feedRate(FEED_ROWS, Date.now(), redis?.url);
-    } finally {
-      await redis?.stop();
-    }
+    });
   }
   return { decode, feed };
 }
 
-async function load(project: BenchProject, rows: number, into: Into, s3?: BenchS3): Promise<Load> {
-  const redis = into === "Redis" ? await startBenchRedis(undefined) : undefined;
-  const store = redis?.url ?? `lmdb:${join(project.directory, `online-${rows}-${performance.now()}`)}`;
-  const environment = { HEADGATE_ONLINE_STORE: store, ...s3?.environment };
-  try {
+function load(project: BenchProject, rows: number, into: Into, s3?: BenchS3): Promise<Load> {
+  return endingAll(async (keep) => {
+    const redis = into === "Redis" ? await keep(startBenchRedis(undefined)) : undefined;
+    const store = redis?.url ?? `lmdb:${join(project.directory, `online-${rows}-${performance.now()}`)}`;
+    const environment = { HEADGATE_ONLINE_STORE: store, ...s3?.environment };
     await project.runWith(environment, "apply");
     const { seconds, peakAnonymousBytes } = await project.runWith(environment, "materialize-incremental", "now");
     return {
@@ -125,9 +122,7 @@ async function load(project: BenchProject, rows: number, into: Into, s3?: BenchS
       rowsPerSecond: rows / seconds,
       peakAnonymousMb: peakAnonymousBytes === undefined ? undefined : peakAnonymousBytes / 1e6,
     };
-  } finally {
-    await redis?.stop();
-  }
+  });
 }
 
 function sourceOf({ directory }: BenchProject): string {

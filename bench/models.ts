@@ -150,9 +150,9 @@ interface Measured {
 function summarize({ batching, beside, swaps }: Measured): BenchResult {
   const many = batching.map((round) => round.many);
   const one = batching.map((round) => round.one);
-  const throughput = ratioOf(many, "requestsPerSecond", "together", "alone");
-  const idle = ratioOf(one, "p50Ms", "together", "alone");
-  const light = ratioOf(beside, "p99Ms", "beside", "alone");
+  const throughput = ratioOf(many, "together", "alone", "requestsPerSecond");
+  const idle = ratioOf(one, "together", "alone", "p50Ms");
+  const light = ratioOf(beside, "beside", "alone", "p99Ms");
   const swapped = spreadOf(swaps.map((round) => round.swapped.p99Ms / round.quiet.p99Ms));
   const failed = swaps.reduce((sum, { swapped: of }) => sum + of.refused + of.missed, 0);
   return {

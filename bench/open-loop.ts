@@ -107,7 +107,7 @@ const median = ({ rounds }: Rate, name: PredictionServer, figure: Figure) => fig
 function summarize(rates: readonly Rate[], capacity: number, { arrivals, tell }: OpenLoopOptions): BenchResult {
   tell(`\n${rateTable(rates)}\n`);
   const bar = rates.find(({ share }) => share === BAR_SHARE)!;
-  const ratio = (figure: Figure, name: PredictionServer) => ratioOf(bar.rounds, figure, name, "alone");
+  const ratio = (name: PredictionServer, figure: Figure) => ratioOf(bar.rounds, name, "alone", figure);
   const points = (name: PredictionServer, figure: Figure) =>
     rates
       .filter(({ rounds }) => rounds.length > 0)
@@ -115,10 +115,10 @@ function summarize(rates: readonly Rate[], capacity: number, { arrivals, tell }:
   return {
     figures: { pinned: canPin, arrivals, customers: CUSTOMERS, maxInFlight: MAX_IN_FLIGHT, capacity, rates },
     bars: [
-      atMost("p99 over floor (a)'s at half its capacity, from memory", ratio("p99Ms", "memory"), "×", 2),
-      atMost("p99 over floor (a)'s, from Redis", ratio("p99Ms", "redis"), "×", 2),
-      atMost("p99.9 over floor (a)'s, from memory", ratio("p999Ms", "memory"), "×", 4),
-      atMost("p99.9 over floor (a)'s, from Redis", ratio("p999Ms", "redis"), "×", 4),
+      atMost("p99 over floor (a)'s at half its capacity, from memory", ratio("memory", "p99Ms"), "×", 2),
+      atMost("p99 over floor (a)'s, from Redis", ratio("redis", "p99Ms"), "×", 2),
+      atMost("p99.9 over floor (a)'s, from memory", ratio("memory", "p999Ms"), "×", 4),
+      atMost("p99.9 over floor (a)'s, from Redis", ratio("redis", "p999Ms"), "×", 4),
     ],
     charts:
       bar.rounds.length === 0

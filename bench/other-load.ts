@@ -55,13 +55,26 @@ export function othersSince(before: CpuReading | undefined): number | undefined 
   return before === undefined || after === undefined ? undefined : othersShare(before, after, availableParallelism());
 }
 
-/** Waits until others leave the machine alone, at most so long; answers how long it took, ms. */
-export async function waitForQuiet(maxMs: number): Promise<number> {
-  const startMs = performance.now();
-  while (performance.now() - startMs < maxMs) {
+/** How the machine is looked at, and by what clock, ms. */
+interface Looking {
+  /** Takes a while; answers what others used of all cores meanwhile, undefined where nothing tells it. */
+  readonly look: () => Promise<number | undefined>;
+  readonly now: () => number;
+}
+
+const LOOKING: Looking = Object.freeze({
+  look: async () => {
     const before = readCpu();
     await pause(LOOK_MS);
-    if ((othersSince(before) ?? 0) <= OTHERS_SHARE_MAX) break;
-  }
-  return performance.now() - startMs;
+    return othersSince(before);
+  },
+  now: () => performance.now(),
+});
+
+/** Waits until others leave the machine alone, at most so long; answers how long they made it wait, 0 where they did not, ms. */
+export async function waitForQuiet(maxMs: number, { look, now }: Looking = LOOKING): Promise<number> {
+  const startMs = now();
+  let waitedMs = 0;
+  while (waitedMs < maxMs && ((await look()) ?? 0) > OTHERS_SHARE_MAX) waitedMs = now() - startMs;
+  return waitedMs;
 }

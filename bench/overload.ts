@@ -9,14 +9,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "../models/onnx_pb.ts";
+import { type CollectingServer, startCollectingServer } from "./collecting-server.ts";
 import { endingAll } from "./ends.ts";
 import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
 import { SLOW_MODEL, slowManifest } from "./model-versions.ts";
-import { canPin, watchAnonymousBytes } from "./process-cpu.ts";
+import { canPin } from "./process-cpu.ts";
 import { type BenchProject, makeProject } from "./project.ts";
 import { atLeast, atMost, type BenchResult, textTable } from "./result.ts";
 import { capacityOf, figureOf, measureRound, type RoundsOptions } from "./rounds.ts";
-import type { ServerUnderTest } from "./server-under-test.ts";
 import { medianText, type Spread, spreadOf } from "./statistics.ts";
 
 const CUSTOMERS = 20_000;
@@ -33,8 +33,6 @@ const WARM_UP_SECONDS = 1;
 const FIRST_SECONDS = 5;
 /** Three times what can be done, all kept for the deadline and some more. */
 const MAX_IN_FLIGHT = 512;
-/** How often memory is looked at, ms. */
-const MEMORY_EVERY_MS = 100;
 const MEGABYTE = 1024 * 1024;
 /** Of the slow model's: for some 5 ms, in a process of its own; and for a little under 1, on the event loop. */
 const PRODUCTS = Object.freeze({ elsewhere: 75, inline: 12 });
@@ -47,8 +45,8 @@ interface Measured {
   readonly rounds: readonly Round[];
   /** From the end of the overload to the last request that failed, ms, in each round. */
   readonly recoveryMs: readonly number[];
-  /** The most anonymous memory in each round. */
-  readonly peakBytes: readonly (number | undefined)[];
+  /** Anonymous memory that a collection leaves after each round; NaN without /proc. */
+  readonly leftBytes: readonly number[];
 }
 
 /** Runs the bench in a temporary project, which is gone when it ends. */
@@ -67,7 +65,7 @@ function measureModel(placed: Placed, generator: LoadGenerator, options: RoundsO
     const project = await keep(makeProject(CUSTOMERS, Date.now()));
     putModel(project, PRODUCTS[placed]);
     await project.run("materialize-incremental", "now");
-    const server = await keep(project.serve({ HEADGATE_DEADLINE: `${DEADLINE_MS}ms` }));
+    const server = await keep(startCollectingServer(project, { HEADGATE_DEADLINE: `${DEADLINE_MS}ms` }));
     return measure(placed, server, generator, options);
   });
 }
@@ -89,7 +87,7 @@ const requests = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOM
 
 async function measure(
   placed: Placed,
-  server: ServerUnderTest,
+  server: CollectingServer,
   generator: LoadGenerator,
   { rounds, seconds, tell }: RoundsOptions,
 ): Promise<Measured> {
@@ -103,9 +101,8 @@ async function measure(
   await generator.runOpen(server, first);
   const measured: Round[] = [];
   const recoveryMs: number[] = [];
-  const peakBytes: (number | undefined)[] = [];
+  const leftBytes: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const peak = watchAnonymousBytes(server.pid, MEMORY_EVERY_MS);
     const results = await measureRound(LOADS, round, (load) => {
       const rate = { perSecond: load * capacity, warmUpSeconds: WARM_UP_SECONDS, seed: 1 + round };
       return generator.runOpen(server, { ...job, ...rate });
@@ -114,18 +111,16 @@ async function measure(
     const stepped = { ...job, perSecond: OVERLOAD * capacity, warmUpSeconds: 0, seed: round };
     const { lastFailedMs } = await generator.runOpen(server, { ...stepped, nextRate: calm });
     recoveryMs.push(Math.max(0, lastFailedMs - seconds * 1_000));
-    peakBytes.push(peak());
+    leftBytes.push((await server.collect()).anonymousBytes);
     measured.push(results);
-    tell(roundLine(round, results, recoveryMs.at(-1)!, peakBytes.at(-1)));
+    tell(roundLine(round, results, recoveryMs.at(-1)!, leftBytes.at(-1)!));
   }
-  return { capacity, rounds: measured, recoveryMs, peakBytes };
+  return { capacity, rounds: measured, recoveryMs, leftBytes };
 }
 
-const megabytes = (bytes: number | undefined) => (bytes === undefined ? "–" : (bytes / MEGABYTE).toFixed(0));
-
-function roundLine(round: number, results: Round, recoveryMs: number, peakBytes: number | undefined): string {
+function roundLine(round: number, results: Round, recoveryMs: number, leftBytes: number): string {
   const rates = LOADS.map((load) => `${load}×: ${results[load].requestsPerSecond.toFixed(0)}/s`).join(", ");
-  return `round ${round + 1}: ${rates}; well again after ${recoveryMs.toFixed(0)} ms; RssAnon at most ${megabytes(peakBytes)} MB`;
+  return `round ${round + 1}: ${rates}; well again after ${recoveryMs.toFixed(0)} ms; RssAnon ${(leftBytes / MEGABYTE).toFixed(0)} MB after a collection`;
 }
 
 /** Goodput at the overload over the most at any rate, round by round. */
@@ -136,10 +131,10 @@ function goodputRatio({ rounds }: Measured): Spread | undefined {
   );
 }
 
-/** The last round's memory over the first's, MB. */
-function growth({ peakBytes }: Measured): number | undefined {
-  const [first, last] = [peakBytes[0], peakBytes.at(-1)];
-  return first === undefined || last === undefined ? undefined : (last - first) / MEGABYTE;
+/** The last round's memory over the first's, MB; undefined without /proc. */
+function growth({ leftBytes }: Measured): number | undefined {
+  const grown = (leftBytes.at(-1)! - leftBytes[0]!) / MEGABYTE;
+  return Number.isNaN(grown) ? undefined : grown;
 }
 
 function summarize(models: Readonly<Record<Placed, Measured>>, { tell }: RoundsOptions): BenchResult {
@@ -149,7 +144,7 @@ function summarize(models: Readonly<Record<Placed, Measured>>, { tell }: RoundsO
     atLeast(`goodput at ${OVERLOAD} times the capacity over the peak, ${name}`, goodputRatio(measured), "×", 0.85),
     atMost(`p99 of accepted at ${OVERLOAD} times the capacity, ${name}`, p99(measured), "ms", DEADLINE_MS),
     atMost(`until the last failed request after it, ${name}`, spreadOf(measured.recoveryMs), "ms", 1_000),
-    atMost(`RssAnon of the last round over the first's, ${name}`, growth(measured), "MB", 10),
+    atMost(`RssAnon after a collection, the last round's over the first's, ${name}`, growth(measured), "MB", 10),
   ];
   return {
     figures: { pinned: canPin, deadlineMs: DEADLINE_MS, customers: CUSTOMERS, models },

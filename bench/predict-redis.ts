@@ -65,13 +65,13 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
     NAMES.map((name) => [
       `${connections} connections, ${SHOWN[name]}`,
       ...loadCells(measured[connections], name),
-      medianText(ratioOf(measured[connections], "cpuMicrosPerRequest", name, "alone"), 2),
-      medianText(ratioOf(measured[connections], "cpuMicrosPerRequest", name, "together"), 2),
+      medianText(ratioOf(measured[connections], name, "alone", "cpuMicrosPerRequest"), 2),
+      medianText(ratioOf(measured[connections], name, "together", "cpuMicrosPerRequest"), 2),
     ]),
   );
   tell(`\n${textTable(["", ...LOAD_COLUMNS, "÷ (a)", "÷ (b)"], rows)}\n`);
-  const cpu = (own: Name, base: Name) => ratioOf(measured[64], "cpuMicrosPerRequest", own, base);
-  const p99 = ratioOf(measured[16], "p99Ms", "redis", "alone");
+  const cpu = (own: Name, base: Name) => ratioOf(measured[64], own, base, "cpuMicrosPerRequest");
+  const p99 = ratioOf(measured[16], "redis", "alone", "p99Ms");
   return {
     figures: {
       pinned: canPin,

@@ -103,10 +103,10 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
     ...of,
     servers: Object.fromEntries(SERVERS.map((name) => [name, figuresOf(rounds, name)])),
     ratios: {
-      cpuToAlone: ratioOf(rounds, "cpuMicrosPerRequest", "headgate", "alone"),
-      cpuToTogether: ratioOf(rounds, "cpuMicrosPerRequest", "headgate", "together"),
-      p50ToAlone: ratioOf(rounds, "p50Ms", "headgate", "alone"),
-      p50ToTogether: ratioOf(rounds, "p50Ms", "headgate", "together"),
+      cpuToAlone: ratioOf(rounds, "headgate", "alone", "cpuMicrosPerRequest"),
+      cpuToTogether: ratioOf(rounds, "headgate", "together", "cpuMicrosPerRequest"),
+      p50ToAlone: ratioOf(rounds, "headgate", "alone", "p50Ms"),
+      p50ToTogether: ratioOf(rounds, "headgate", "together", "p50Ms"),
     },
     rounds,
   }));

@@ -51,17 +51,23 @@ export function readAnonymousBytes(pid: number): number | undefined {
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
 
-/** Looks at a process' anonymous memory until it is asked for the most, which ends it; undefined without /proc. */
-export function watchAnonymousBytes(pid: number, everyMs: number): () => number | undefined {
-  let peak = readAnonymousBytes(pid);
+/** Looks at a process' anonymous memory every so often while the work goes on; answers the most it saw, undefined without /proc. Rejects with the work. */
+export async function watchAnonymousBytes<Result>(
+  pid: number,
+  everyMs: number,
+  work: () => Promise<Result>,
+): Promise<{ readonly result: Result; readonly peakBytes: number | undefined }> {
+  let peakBytes = readAnonymousBytes(pid);
   const looking = setInterval(() => {
     const bytes = readAnonymousBytes(pid);
-    if (bytes !== undefined) peak = Math.max(peak ?? 0, bytes);
+    if (bytes !== undefined) peakBytes = Math.max(peakBytes ?? 0, bytes);
   }, everyMs);
-  return () => {
+  try {
+    const result = await work();
+    return { result, peakBytes };
+  } finally {
     clearInterval(looking);
-    return peak;
-  };
+  }
 }
 
 function readProc(file: string): string | undefined {

@@ -4,6 +4,7 @@
  */
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -110,7 +111,7 @@ function spreadOverFiveViews(directory: string): void {
   });
 }
 
-function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<CommandCost> {
+async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<CommandCost> {
   const startMs = performance.now();
   const child = spawn(process.execPath, [CLI, ...args], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
@@ -118,13 +119,10 @@ function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Pr
     stdout += chunk.toString();
   });
   const stderr = lastWordsOf(child.stderr);
-  const peak = watchAnonymousBytes(child.pid!, MEMORY_SAMPLE_MS);
-  return new Promise<CommandCost>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => {
-      const seconds = (performance.now() - startMs) / 1_000;
-      if (code === 0) resolve({ seconds, peakAnonymousBytes: peak(), stdout });
-      else reject(new Error(`headgate ${args.join(" ")} ended with ${code}:\n${stderr()}${stdout}`));
-    });
-  }).finally(peak);
+  const closed = () => once(child, "close") as Promise<[number | null]>;
+  const { result, peakBytes } = await watchAnonymousBytes(child.pid!, MEMORY_SAMPLE_MS, closed);
+  const seconds = (performance.now() - startMs) / 1_000;
+  const [code] = result;
+  if (code !== 0) throw new Error(`headgate ${args.join(" ")} ended with ${code}:\n${stderr()}${stdout}`);
+  return { seconds, peakAnonymousBytes: peakBytes, stdout };
 }

@@ -18,8 +18,8 @@ it("takes a ratio within a round, and none of what was not measured", () => {
     { own: { ms: 30, cpu: 3 }, floor: { ms: 10, cpu: 1 } },
   ];
   expect(figureOf(rounds, "own", "ms")!.values).toEqual([2, 30]);
-  expect(ratioOf(rounds, "ms", "own", "floor")!.values).toEqual([2, 3]);
-  expect(ratioOf(rounds, "cpu", "own", "floor")).toBeUndefined();
+  expect(ratioOf(rounds, "own", "floor", "ms")!.values).toEqual([2, 3]);
+  expect(ratioOf(rounds, "own", "floor", "cpu")).toBeUndefined();
   const partial: readonly { readonly own: { ms: number }; readonly floor?: { ms: number } }[] = [{ own: { ms: 1 } }];
-  expect(ratioOf(partial, "ms", "own", "floor")).toBeUndefined();
+  expect(ratioOf(partial, "own", "floor", "ms")).toBeUndefined();
 });

@@ -51,9 +51,9 @@ export function figureOf<Name extends PropertyKey, Figure extends PropertyKey>(
 /** A figure as a multiple of another's in the same round; undefined where one of them was not measured. */
 export function ratioOf<Name extends PropertyKey, Figure extends PropertyKey>(
   rounds: Rounds<Name, Figure>,
-  figure: Figure,
   name: Name,
   base: Name,
+  figure: Figure,
 ): Spread | undefined {
   return spreadOf(
     rounds.map((round) => {

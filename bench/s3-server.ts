@@ -25,10 +25,16 @@ export interface BenchS3 {
   stop(): Promise<void>;
 }
 
-/** Starts one; or why there is none. */
-export async function startBenchS3(): Promise<BenchS3 | { readonly missing: string }> {
+/** Why there is no S3 to measure with; undefined where there is. */
+export async function missingS3(): Promise<string | undefined> {
   const found = await findS3();
-  if ("missing" in found) return found;
+  return "missing" in found ? found.missing : undefined;
+}
+
+/** Starts one. Rejects where there is none. */
+export async function startBenchS3(): Promise<BenchS3> {
+  const found = await findS3();
+  if ("missing" in found) throw new Error(`This bench needs an S3: ${found.missing}.`);
   if ("address" in found) {
     const { origin, username, password } = found.address;
     return bucketAt(origin, decodeURIComponent(username), decodeURIComponent(password), async () => {});

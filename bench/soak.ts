@@ -5,19 +5,18 @@
  * none.
  */
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { type CollectedMemory, type CollectingServer, startCollectingServer } from "./collecting-server.ts";
 import { endingAll } from "./ends.ts";
 import { type LoadGenerator, type OpenLoadResult, startLoadGenerator } from "./load.ts";
 import { putVersion, servesVersion } from "./model-versions.ts";
-import { descendantsOf, readAnonymousBytes } from "./process-cpu.ts";
-import { type BenchProject, CLI, makeProject } from "./project.ts";
+import { type BenchProject, makeProject } from "./project.ts";
 import { startBenchRedis } from "./redis-server.ts";
 import { atMost, type BenchResult, textTable } from "./result.ts";
 import { capacityOf } from "./rounds.ts";
-import { type ServerUnderTest, startServer } from "./server-under-test.ts";
+import type { ServerUnderTest } from "./server-under-test.ts";
 import { type Sample, type Slope, slopeOf, spanMeans } from "./slope.ts";
 
 /** How to soak. */
@@ -44,8 +43,6 @@ const RUN_SECONDS = 60;
 /** A server that stands still for a collection leaves as many requests under way. */
 const MAX_IN_FLIGHT = 1_024;
 const TOKEN = "soak";
-const SAMPLE_TIMEOUT_MS = 10_000;
-const REPORTER = fileURLToPath(new URL("heap-on-signal.mjs", import.meta.url));
 const MEGABYTE = 1024 * 1024;
 
 /** Runs the soak in a temporary project, which is gone when it ends. */
@@ -55,21 +52,17 @@ export function benchSoak(options: SoakOptions): Promise<BenchResult> {
     const own = redis === undefined ? {} : { onlineStore: redis.url };
     const project = await keep(makeProject(CUSTOMERS, Date.now(), own));
     await project.run("materialize-incremental", "now");
-    const heapFile = join(project.directory, "heap.jsonl");
-    const settings = { HEADGATE_ADMIN_TOKEN: TOKEN, HEADGATE_BENCH_HEAP: heapFile };
-    const words = ["--expose-gc", "--import", REPORTER, CLI, "serve", "--json", "--project", project.directory];
-    const server = await keep(startServer(words, { ...project.environment, ...settings }));
+    const server = await keep(startCollectingServer(project, { HEADGATE_ADMIN_TOKEN: TOKEN }));
     // Neighbours are part of half an hour: no run is made again.
     const generator = await keep(startLoadGenerator(0));
-    return soak({ server, generator, project, heapFile }, options);
+    return soak({ server, generator, project }, options);
   });
 }
 
 interface Parts {
-  readonly server: ServerUnderTest;
+  readonly server: CollectingServer;
   readonly generator: LoadGenerator;
   readonly project: BenchProject;
-  readonly heapFile: string;
 }
 
 const requests = { form: "predict", entities: 1, ids: "uniform", idCount: CUSTOMERS } as const;
@@ -104,7 +97,7 @@ async function soak(parts: Parts, options: SoakOptions): Promise<BenchResult> {
       await servesVersion(server, versions);
     }),
     every(SAMPLE_EVERY_MS, async () => {
-      samples.push(await sampleMemory(parts, (performance.now() - startMs) / 60_000));
+      samples.push({ at: (performance.now() - startMs) / 60_000, ...(await server.collect()) });
     }),
   ];
   const runs: OpenLoadResult[] = [];
@@ -164,32 +157,9 @@ function swap(project: BenchProject, version: number): void {
   if (version - VERSIONS_KEPT > 1) rmSync(join(folder, String(version - VERSIONS_KEPT)), { recursive: true });
 }
 
-interface MemorySample {
+interface MemorySample extends CollectedMemory {
   /** Minutes since the start. */
   readonly at: number;
-  readonly heapBytes: number;
-  /** What the heap holds outside of itself, such as buffers. */
-  readonly externalBytes: number;
-  readonly anonymousBytes: number;
-  /** Of the processes that it runs models in. */
-  readonly childrenAnonymousBytes: number;
-}
-
-/** Asks the server to collect, and reads what is left. */
-async function sampleMemory({ server, heapFile }: Parts, at: number): Promise<MemorySample> {
-  const lines = () => (existsSync(heapFile) ? readFileSync(heapFile, "utf8").trimEnd().split("\n") : []);
-  const taken = lines().length;
-  process.kill(server.pid, "SIGUSR2");
-  for (const untilMs = performance.now() + SAMPLE_TIMEOUT_MS; lines().length <= taken; ) {
-    if (performance.now() > untilMs) throw new Error("The server does not say what its heap is.");
-    await sleep(20);
-  }
-  const { heapUsed, external } = JSON.parse(lines().at(-1)!) as NodeJS.MemoryUsage;
-  const children = descendantsOf(server.pid).reduce((sum, pid) => sum + (readAnonymousBytes(pid) ?? 0), 0);
-  return {
-    ...{ at, heapBytes: heapUsed, externalBytes: external, childrenAnonymousBytes: children },
-    anonymousBytes: readAnonymousBytes(server.pid) ?? Number.NaN,
-  };
 }
 
 const megabytes = (bytes: number) => (bytes / MEGABYTE).toFixed(1);

@@ -10,6 +10,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { endingAll } from "./ends.ts";
 import { atMost, type BenchResult } from "./result.ts";
 
 /** How to measure. */
@@ -23,9 +24,10 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const GIVE_UP_MS = 120_000;
 
 /** Runs the bench in a temporary copy, which is gone when it ends. */
-export async function benchStart({ tell }: StartOptions): Promise<BenchResult> {
-  const copy = mkdtempSync(join(tmpdir(), "headgate-start-"));
-  try {
+export function benchStart({ tell }: StartOptions): Promise<BenchResult> {
+  return endingAll(async (keep) => {
+    const copy = mkdtempSync(join(tmpdir(), "headgate-start-"));
+    await keep({ remove: () => rmSync(copy, { recursive: true, force: true }) });
     copyCheckout(copy);
     const firstSeconds = await secondsToFirstPrediction(copy);
     tell(`first npm start: ${firstSeconds.toFixed(1)} s to the first prediction`);
@@ -35,9 +37,7 @@ export async function benchStart({ tell }: StartOptions): Promise<BenchResult> {
       figures: { firstSeconds, secondSeconds },
       bars: [atMost("npm start to the first prediction, after npm ci", firstSeconds, "s", 15)],
     };
-  } finally {
-    rmSync(copy, { recursive: true, force: true });
-  }
+  });
 }
 
 /** What git would check out, with what is changed here; the installed packages are linked. */
@@ -55,24 +55,23 @@ function copyCheckout(target: string): void {
   symlinkSync(join(ROOT, "node_modules"), join(target, "node_modules"));
 }
 
-async function secondsToFirstPrediction(directory: string): Promise<number> {
-  const startMs = performance.now();
-  // A group of its own: npm, its shell and the gateway end together.
-  const child = spawn("npm", ["start"], {
-    cwd: directory,
-    env: { ...process.env, HEADGATE_PORT: "0", HEADGATE_ONLINE_STORE: "", HEADGATE_ADMIN_TOKEN: "" },
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  try {
+function secondsToFirstPrediction(directory: string): Promise<number> {
+  return endingAll(async (keep) => {
+    const startMs = performance.now();
+    // A group of its own: npm, its shell and the gateway end together.
+    const child = spawn("npm", ["start"], {
+      cwd: directory,
+      env: { ...process.env, HEADGATE_PORT: "0", HEADGATE_ONLINE_STORE: "", HEADGATE_ADMIN_TOKEN: "" },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    await keep({ stop: () => endGroup(child) });
     const { url, body } = await printedRequest(child);
     const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`The first prediction was answered ${response.status}: ${text}`);
     return (performance.now() - startMs) / 1_000;
-  } finally {
-    await endGroup(child);
-  }
+  });
 }
 
 /** The request of the printed curl line. */
@@ -99,8 +98,9 @@ function printedRequest(child: ChildProcess): Promise<{ url: string; body: strin
 }
 
 async function endGroup(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.pid === undefined) return;
-  const ended = once(child, "exit");
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  // All of the group have its output open: npm ends before a compiler that still writes into the copy.
+  const ended = once(child, "close");
   process.kill(-child.pid, "SIGTERM");
   await ended;
 }

@@ -70,6 +70,6 @@ function encoderOf({ name, features }: ShapeView) {
     sourceRank: SOURCE_RANK.file,
     maxFutureMs: MAX_FUTURE_MS,
     expiryGraceMs: GRACE_MS,
-    keyRefusal: undefined,
+    onlineStoreLayout: "packed",
   });
 }

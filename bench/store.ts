@@ -142,9 +142,9 @@ function figuresOf(rounds: readonly Round[]): WriteFigures {
 }
 
 /** The machine has fewer cores than there are processes, so the floor is all nodes' at once, as the store's rows are. */
-async function measureCluster(worker: StoreWorker, rounds: number) {
-  const cluster = await startBenchCluster();
-  try {
+function measureCluster(worker: StoreWorker, rounds: number) {
+  return endingAll(async (keep) => {
+    const cluster = await keep(startBenchCluster());
     const job = { url: cluster.url, prefix: "churn", shape: "customer", entities: ROWS } as const;
     const startMs = Date.now() - HOUR_MS;
     const { rowBytes } = await worker.ask("write", { ...job, eventMs: startMs });
@@ -165,9 +165,7 @@ async function measureCluster(worker: StoreWorker, rounds: number) {
       floorPerSecond: spreadOf(done.map((one) => one.floorPerSecond)),
       perNode: spreadOf(done.map((one) => one.rowsPerSecond / one.floorPerSecond)),
     };
-  } finally {
-    await cluster.stop();
-  }
+  });
 }
 
 async function measureVisibility(

@@ -132,12 +132,12 @@ function summarize(measured: Measured, tell: (line: string) => void): BenchResul
     one.names.map((name) => [`${one.title}, ${SHOWN[name]}`, ...loadCells(measured.get(one)!, name)]),
   );
   tell(`\n${textTable(["", ...LOAD_COLUMNS], rows)}\n`);
-  const ratio = (one: Case, figure: keyof LoadResult, own: Name, peer: Name) =>
-    ratioOf(measured.get(one)!, figure, own, peer);
-  const rate = (own: Name, peer: Name, one = PREDICTIONS) => ratio(one, "requestsPerSecond", own, peer);
+  const ratio = (one: Case, own: Name, peer: Name, figure: keyof LoadResult) =>
+    ratioOf(measured.get(one)!, own, peer, figure);
+  const rate = (own: Name, peer: Name, one = PREDICTIONS) => ratio(one, own, peer, "requestsPerSecond");
   // Holds where the load generator is the limit: what a core could do.
-  const cpu = (own: Name, peer: Name) => ratio(PREDICTIONS, "cpuMicrosPerRequest", peer, own);
-  const p99 = ratio(PREDICTIONS, "p99Ms", "memory", "fastapiRedis");
+  const cpu = (own: Name, peer: Name) => ratio(PREDICTIONS, peer, own, "cpuMicrosPerRequest");
+  const p99 = ratio(PREDICTIONS, "memory", "fastapiRedis", "p99Ms");
   const cases = [...measured].map(([{ title, entities }, of]) => ({ title, entities, rounds: of }));
   return {
     figures: { pinned: canPin, customers: CUSTOMERS, connections: CONNECTIONS, cases },
