@@ -21,13 +21,13 @@ export interface ParityVerdict {
   readonly compared: number;
   /** The share of those checked that differ; see ViewParity of the reports. */
   readonly mismatch_rate: number;
-  /** With 95 % confidence the share of all entities is at most this. */
+  /** With 95 % confidence the share of the entities in the files is at most this. */
   readonly mismatch_rate_bound: number;
   /** Entities by what became of them: match, newer, different, stale, missing, extra. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Mismatches by cause; those that did not occur are absent. */
   readonly causes: Readonly<Record<string, number>>;
-  /** The event time that was compared up to, RFC 3339; null for a view that was never materialized. */
+  /** The event time that was compared up to, RFC 3339; null for a view that was never materialized, or could not be compared. */
   readonly materialized_to: string | null;
   /** Fingerprint of the definition that was compared; see viewDefinition. */
   readonly definition: string;
