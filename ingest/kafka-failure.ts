@@ -36,6 +36,11 @@ export function isTopicMissing(thrown: unknown): boolean {
   return hasType(thrown, TOPIC_MISSING);
 }
 
+/** True for the error of a topic that is there, while its brokers still agree on who leads it. */
+export function isLeaderMissing(thrown: unknown): boolean {
+  return hasType(thrown, LEADER_MISSING);
+}
+
 /** True for the error of a message that is larger than its topic takes; streamFailure's too. */
 export function isMessageTooLarge(thrown: unknown): boolean {
   return hasType(thrown, TOO_LARGE);
@@ -52,6 +57,7 @@ export function isRightMissing(thrown: unknown): boolean {
 }
 
 const TOPIC_MISSING = new Set(["UNKNOWN_TOPIC_OR_PARTITION"]);
+const LEADER_MISSING = new Set(["LEADER_NOT_AVAILABLE"]);
 const TOO_LARGE = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
 const SETTING_REFUSED = new Set(["INVALID_CONFIG", "POLICY_VIOLATION"]);
 

@@ -13,14 +13,22 @@ interface Cluster {
   readonly messageBytes?: string;
   readonly denied?: string;
   readonly refuses?: (topic: ITopicConfig) => string | undefined;
+  /** What is known of a new topic, look by look: an error's type, or its leader. The last holds on. */
+  readonly looks?: readonly (string | number)[];
 }
 
 /** A cluster that has topic "orders", and what it was asked to create. */
-function adminOf({ messageBytes = "2000000", denied, refuses = () => undefined }: Cluster) {
+function adminOf({ messageBytes = "2000000", denied, refuses = () => undefined, looks = [1] }: Cluster) {
   const created: ITopicConfig[] = [];
+  let looked = 0;
   const partition = { partitionErrorCode: 0, partitionId: 0, leader: 1, replicas: [1, 2, 3], isr: [1] };
   const admin: TopicAdmin = {
     fetchTopicMetadata: async ({ topics } = { topics: [] }) => {
+      if (created.length > 0) {
+        const look = looks[Math.min(looked++, looks.length - 1)]!;
+        if (typeof look === "string") throw typed(look);
+        return { topics: [{ name: topics[0]!, partitions: [{ ...partition, leader: look }] }] };
+      }
       if (topics[0] !== "orders") throw typed("UNKNOWN_TOPIC_OR_PARTITION");
       return { topics: [{ name: "orders", partitions: [partition, partition] }] };
     },
@@ -76,4 +84,20 @@ test.each(["POLICY_VIOLATION", "INVALID_CONFIG"])("a size that is refused by %s 
 test("any other refusal is thrown", async () => {
   const { admin } = adminOf({ refuses: () => "INVALID_REPLICATION_FACTOR" });
   await expect(createTopicLike(admin, "orders.dlq", "orders")).rejects.toThrow("Topic creation errors");
+});
+
+test("it is waited for until its leaders are known, but not for ever", async () => {
+  const pauses: number[] = [];
+  const pause = async (ms: number) => void pauses.push(ms);
+  const slow = adminOf({ looks: ["UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE", -1, 1] });
+  await createTopicLike(slow.admin, "orders.dlq", "orders", pause);
+  expect(pauses).toEqual([100, 100, 100]);
+  const never = adminOf({ looks: [-1] });
+  await createTopicLike(never.admin, "orders.dlq", "orders", pause);
+  expect(pauses.length).toBe(3 + 50);
+});
+
+test("what keeps it from being looked for is thrown", async () => {
+  const { admin } = adminOf({ looks: ["REQUEST_TIMED_OUT"] });
+  await expect(createTopicLike(admin, "orders.dlq", "orders")).rejects.toMatchObject({ type: "REQUEST_TIMED_OUT" });
 });

@@ -1,16 +1,23 @@
 /** Topics that Headgate makes: each is like one that is there, so that what suited its records suits what becomes of them. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs, { type Admin, type ITopicConfig } from "kafkajs";
-import { isRightMissing, isSettingRefused, isTopicMissing } from "./kafka-failure.ts";
+import { isLeaderMissing, isRightMissing, isSettingRefused, isTopicMissing } from "./kafka-failure.ts";
 
 /** What is asked of kafkajs' admin. */
 export type TopicAdmin = Pick<Admin, "fetchTopicMetadata" | "createTopics" | "describeConfigs">;
 
 /**
  * Creates a topic where it is missing: with as many partitions and replicas as another has, for messages somewhat larger
- * than that one's, and never compacted. Where the cluster forbids that size it has the cluster's. Throws what kafkajs does.
+ * than that one's, and never compacted. Where the cluster forbids that size it has the cluster's. It can be written to then,
+ * unless the cluster takes over 5 s to agree on its leaders. Throws what kafkajs does.
  */
-export async function createTopicLike(admin: TopicAdmin, topic: string, likeTopic: string): Promise<void> {
+export async function createTopicLike(
+  admin: TopicAdmin,
+  topic: string,
+  likeTopic: string,
+  pause: (ms: number) => Promise<unknown> = sleep,
+): Promise<void> {
   const isThere = await admin.fetchTopicMetadata({ topics: [topic] }).then(
     () => true,
     (error) => {
@@ -30,6 +37,7 @@ export async function createTopicLike(admin: TopicAdmin, topic: string, likeTopi
     // A cluster may forbid other sizes than its own. Then a letter that is too large is cut.
     await createTopic(admin, { ...shape, configEntries: [NOT_COMPACTED] });
   }
+  await awaitLeaders(admin, topic, pause);
 }
 
 /** Letters of one key are not versions of one thing. */
@@ -37,7 +45,29 @@ const NOT_COMPACTED = Object.freeze({ name: "cleanup.policy", value: "delete" })
 
 /** Another ingester may have been quicker, which createTopics tells by false. */
 async function createTopic(admin: TopicAdmin, topic: ITopicConfig): Promise<void> {
-  await admin.createTopics({ topics: [topic] });
+  // kafkajs' own wait for its leaders takes a broker that has not heard of the topic yet for a failure.
+  await admin.createTopics({ topics: [topic], waitForLeaders: false });
+}
+
+const LEADERS_PAUSE_MS = 100;
+/** How often a new topic is looked for before whoever writes to it has to find out. */
+const LEADERS_LOOKS = 50;
+
+async function awaitLeaders(admin: TopicAdmin, topic: string, pause: (ms: number) => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < LEADERS_LOOKS; i++) {
+    if (await hasLeaders(admin, topic)) return;
+    await pause(LEADERS_PAUSE_MS);
+  }
+}
+
+async function hasLeaders(admin: TopicAdmin, topic: string): Promise<boolean> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    return topics[0]!.partitions.every(({ leader }) => leader >= 0);
+  } catch (error) {
+    if (isTopicMissing(error) || isLeaderMissing(error)) return false;
+    throw error;
+  }
 }
 
 /** What a topic that is created takes more than the one it is like: a letter has more headers than its record. */
