@@ -1,6 +1,7 @@
 /**
- * `headgate nightly`: every view's new rows into the online store, then compared with their files, once or on a schedule, each run a report and on a
- * schedule beside a small server that says how it stands. A run's steps are the array in `nightSteps`, in order.
+ * `headgate nightly`: every view's new rows into the online store, then compared with their files, once or on a
+ * schedule, each run a report, and on a schedule beside a small server that says how it stands. A run's steps are the
+ * array in `nightSteps`, in order.
  */
 
 import { setTimeout as timer } from "node:timers/promises";

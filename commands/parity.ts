@@ -23,7 +23,7 @@ export interface ParityFlags extends ServedParityFlags {
 /** Compares; the exit code is the verdict of all views. */
 export function parity(context: CommandContext, flags: ParityFlags): Promise<number> {
   refuseOthers(flags);
-  if (flags.served === true) return withProject(context, (project) => runServedParity(context, project, flags));
+  const isServed = flags.served === true;
   if (flags.yes === true && flags.repair !== true) {
     throw new HeadgateError("USAGE", "--yes does what --repair would do; give it together with --repair.");
   }
@@ -33,10 +33,11 @@ export function parity(context: CommandContext, flags: ParityFlags): Promise<num
     const interrupt = () => interrupted.abort();
     process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
     try {
+      if (isServed) return await runServedParity(context, project, flags, interrupted.signal);
       return await compare(context, project, flags, sampleOf(project.config, share, seed), interrupted.signal);
     } catch (cause) {
       if (!interrupted.signal.aborted) throw cause;
-      context.stderr.write(INTERRUPTED);
+      context.stderr.write(isServed ? INTERRUPTED_SERVED : INTERRUPTED);
       return EXIT.failed;
     } finally {
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
@@ -56,6 +57,7 @@ function refuseOthers(flags: ParityFlags): void {
 }
 
 const INTERRUPTED = "Interrupted: views that were done keep their verdicts, rows already repaired stay repaired.\n";
+const INTERRUPTED_SERVED = "Interrupted: nothing was written.\n";
 
 async function compare(
   context: CommandContext,

@@ -19,11 +19,15 @@ export interface ServedParityFlags {
 /** What is compared unless --from says otherwise, µs: a day. */
 const DEFAULT_SPAN_US = 86_400_000_000;
 
-/** Compares and prints. 0: it passes; 1: a feature differs too often, too little was compared, or too much of the log can't be read. Throws CONFIG_INVALID where there is no log. */
+/**
+ * Compares and prints. 0: it passes; 1: a feature differs too often, too little was compared, or too much of the log can't
+ * be read. Throws CONFIG_INVALID where there is no log, and the signal's reason.
+ */
 export async function runServedParity(
   context: CommandContext,
   project: Pick<OpenedProject, "config" | "registry">,
   flags: ServedParityFlags,
+  signal: AbortSignal,
 ): Promise<number> {
   const { config, registry } = project;
   const interval = intervalOf(flags, context.now());
@@ -31,10 +35,7 @@ export async function runServedParity(
     const next = "Set servedLog (HEADGATE_SERVED_LOG) to the folder that the gateways write to.";
     throw new HeadgateError("CONFIG_INVALID", `There is no served log to compare. ${next}`);
   }
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort(new Error("interrupted"));
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-  const objects = openObjectStore({ directory: config.projectDirectory, signal: interrupted.signal });
+  const objects = openObjectStore({ directory: config.projectDirectory, signal });
   try {
     const report = await servedParity({
       registry,
@@ -48,12 +49,11 @@ export async function runServedParity(
       onlineStoreLayout: config.onlineStoreLayout,
       now: context.now,
       onProgress: progressWriter(context.json ? "silent" : context.stderr, context.now),
-      signal: interrupted.signal,
+      signal,
     });
     answer(context, report as unknown as JsonValue, formatServedParity(report));
     return report.ok ? EXIT.done : EXIT.failed;
   } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     await objects.close();
   }
 }

@@ -38,6 +38,61 @@ test("a run that ended before the recorded one does not take its place", async (
   expect((await readParityVerdicts(control, ["a"])).get("a")!.at_ms).toBe(5);
 });
 
+const failed = (at_ms: number, more: Partial<ParityVerdict> = {}) => verdictAt(at_ms, { verdict: "fail", ...more });
+const SAMPLE = { sample: { share: 0.1, seed: 1 } };
+/** Nothing was looked at: a view that was never materialized, or that could not be compared. */
+const NOTHING = { checked: 0, compared: 0, outcomes: {} };
+
+test.each<[string, ParityVerdict, boolean]>([
+  ["a sample that passes", verdictAt(2, SAMPLE), true],
+  ["a sample that fails, after which the next could pass", failed(2, SAMPLE), true],
+  ["a run that could not compare it", verdictAt(2, { verdict: "error", ...NOTHING }), true],
+  ["a run of all that passes", verdictAt(2), false],
+  ["a run of all that fails", failed(2), false],
+  ["a sample of another definition", verdictAt(2, { ...SAMPLE, definition: "two" }), false],
+])("a failing verdict of all entities, then %s", async (_, later, stays) => {
+  const { control } = openMemoryStore();
+  await recordParityVerdict(control, "a", failed(1));
+  expect(await recordParityVerdict(control, "a", later)).toEqual(stays ? failed(1) : undefined);
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(stays ? failed(1) : later);
+});
+
+test("a failing verdict of all entities takes its place even when a sample that ended later was recorded first", async () => {
+  const { control } = openMemoryStore();
+  await recordParityVerdict(control, "a", verdictAt(2, SAMPLE));
+  expect(await recordParityVerdict(control, "a", failed(1))).toBeUndefined();
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(1));
+});
+
+test.each<[string, ParityVerdict, ParityVerdict]>([
+  ["a passing verdict of all entities", verdictAt(1), failed(2, SAMPLE)],
+  ["a failing sample", failed(1, SAMPLE), verdictAt(2, SAMPLE)],
+  ["a failing run that looked at nothing", failed(1, NOTHING), verdictAt(2, SAMPLE)],
+])("%s gives way to the next run", async (_, earlier, later) => {
+  const { control } = openMemoryStore();
+  await recordParityVerdict(control, "a", earlier);
+  expect(await recordParityVerdict(control, "a", later)).toBeUndefined();
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(later);
+});
+
+test("a failing verdict of all entities that is recorded while a sample's is stays", async () => {
+  const { control } = openMemoryStore();
+  await recordParityVerdict(control, "a", verdictAt(1));
+  let isFirst = true;
+  const racing: typeof control = {
+    ...control,
+    compareAndSet: async (...change) => {
+      if (isFirst) {
+        isFirst = false;
+        await recordParityVerdict(control, "a", failed(2));
+      }
+      return control.compareAndSet(...change);
+    },
+  };
+  expect(await recordParityVerdict(racing, "a", verdictAt(3, SAMPLE))).toEqual(failed(2));
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(2));
+});
+
 test("a verdict of another definition than the present one does not pass", () => {
   const verdicts = new Map([
     ["a", verdictAt(1)],

@@ -1,7 +1,9 @@
 /**
- * What the last parity run found of a view: a control record `parity/<view>`, for those who go by it without comparing:
- * metrics, readiness, a model's deploy. As with a view's loads (materialized-view.ts), a record that could not be written
- * is no fault of the run, and shows as the age of the one before.
+ * What parity found of a view: a control record `parity/<view>`, for those who go by it without comparing: metrics,
+ * readiness, a model's deploy. It is what the last run found, except that mismatches which a run over all entities found
+ * stay until one over all of them again finds none: a sample may just not have looked at them. As with a view's loads
+ * (materialized-view.ts), a record that could not be written is no fault of the run, and shows as the age of the one
+ * before.
  */
 
 import { type KeptReadingOptions, keptReading } from "./kept-reading.ts";
@@ -35,27 +37,49 @@ export interface ParityVerdict {
   readonly sample: { readonly share: number; readonly seed: number } | null;
 }
 
-/** The last verdicts by view; a view that was never compared is not among them. */
+/** The verdicts that count, by view; a view that was never compared is not among them. */
 export type ParityVerdicts = ReadonlyMap<string, ParityVerdict>;
 
 /** A record that others change too is read and put again at most so often. */
 const RECORD_TRIES = 3;
 
-/** Records a verdict; one of a run that ended later stays. Never throws. */
-export async function recordParityVerdict(control: ControlStore, view: string, verdict: ParityVerdict): Promise<void> {
+/**
+ * Records a verdict, unless one of a run that ended later is there, or a failing one that it can't lift. Gives the latter:
+ * the one that counts in its stead. Never throws.
+ */
+export async function recordParityVerdict(
+  control: ControlStore,
+  view: string,
+  verdict: ParityVerdict,
+): Promise<ParityVerdict | undefined> {
   const name = recordName(view);
   try {
     for (let tries = 0; tries < RECORD_TRIES; tries++) {
-      const before = await control.get(name);
-      if ((parse(before)?.at_ms ?? Number.NEGATIVE_INFINITY) > verdict.at_ms) return;
-      if (await control.compareAndSet(name, before, Buffer.from(JSON.stringify(verdict)))) return;
+      const bytes = await control.get(name);
+      const before = parse(bytes);
+      if (before !== undefined) {
+        if (outweighs(before, verdict)) return before;
+        if (before.at_ms > verdict.at_ms && !outweighs(verdict, before)) return undefined;
+      }
+      if (await control.compareAndSet(name, bytes, Buffer.from(JSON.stringify(verdict)))) return undefined;
     }
   } catch {
     // The run has said itself what it found.
   }
+  return undefined;
 }
 
-/** Reads the last verdict of each view that has one. Throws what the store throws. */
+/** Whether a verdict failed by a look at all entities and the other one, of the same definition, had none: whichever is the later. */
+function outweighs(verdict: ParityVerdict, other: ParityVerdict): boolean {
+  return verdict.verdict === "fail" && isWhole(verdict) && !isWhole(other) && verdict.definition === other.definition;
+}
+
+/** A view that was never materialized, or could not be compared, was not looked at. */
+function isWhole({ sample, checked }: ParityVerdict): boolean {
+  return sample === null && checked > 0;
+}
+
+/** Reads the verdict that counts of each view that has one. Throws what the store throws. */
 export async function readParityVerdicts(control: ControlStore, views: readonly string[]): Promise<ParityVerdicts> {
   const records = await Promise.all(
     views.map(async (view) => [view, parse(await control.get(recordName(view)))] as const),

@@ -45,7 +45,12 @@ test.each([
   [
     "failed",
     { verdict: "fail" as const, reason: "2 % differ." },
-    "orders failed (2 % differ). See in the last parity report what differs in orders, put it right (headgate parity --repair, or load it again), run headgate parity and deploy again.",
+    "orders, compared at 2026-11-22T23:00:00.000Z, failed (2 % differ). See in the parity report what differs in orders, put it right (headgate parity --views orders --sample 1 --repair, or load it again), run headgate parity --views orders --sample 1 and deploy again.",
+  ],
+  [
+    "failed long ago, by what a sample found",
+    { verdict: "fail" as const, reason: "2 % differ.", at_ms: NOW_MS - 37 * HOUR_MS, sample: { share: 0.1, seed: 3 } },
+    "orders, compared at 2026-11-21T11:00:00.000Z, failed (2 % differ). See in the parity report what differs in orders, put it right (headgate parity --repair, or load it again), run headgate parity and deploy again.",
   ],
 ])("a view that %s refuses it, and says what to do", (_, over, sentence) => {
   expect(() => check(over)).toThrow(

@@ -5,7 +5,7 @@ import type { ParityVerdict, ParityVerdicts } from "../features/parity-verdict.t
 import type { MetricOptions } from "./metric-series.ts";
 
 /**
- * Shows what the last run found of each view. A view that was never compared shows nothing: absence is what an alert on
+ * Shows the verdict that counts of each view (see recordParityVerdict), and what its run found. A view that was never compared shows nothing: absence is what an alert on
  * it asks for.
  */
 export function watchParity(metrics: MetricsRegistry, read: () => Promise<ParityVerdicts>): void {
@@ -36,7 +36,7 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_passed",
-      help: "1 when the last parity run passed the view, else 0.",
+      help: "1 when the view's parity verdict passes, else 0.",
       labelNames: ["feature_view"],
     },
     (shown, feature_view, { verdict }) => shown.set({ feature_view }, verdict === "pass" ? 1 : 0),
@@ -62,7 +62,7 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_last_run_timestamp_seconds",
-      help: "When the last parity run of the view was done, Unix time.",
+      help: "When the parity run that these are of was done, Unix time: the last one, or one over all entities that failed and still counts.",
       labelNames: ["feature_view"],
     },
     (shown, feature_view, { at_ms }) => shown.set({ feature_view }, at_ms / 1_000),

@@ -50,6 +50,7 @@ export interface FeatureParity {
   /** Entities whose row has the same event time on both sides. */
   readonly compared: number;
   readonly mismatched: number;
+  /** Of all rows that are served, and of all that the files have, compared or not. */
   readonly online_nulls: number;
   readonly offline_nulls: number;
   /** Of numbers, over the same edges on both sides; null for other types. */
@@ -85,6 +86,14 @@ export interface RepairCounts {
   readonly overtaken: number;
 }
 
+/** An earlier verdict of a view, of a run over all its entities, that failed and still counts. */
+export interface StandingFailure {
+  readonly run: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly reason: string;
+}
+
 /** What was found of one view. */
 export interface ViewParity {
   readonly view: string;
@@ -117,6 +126,8 @@ export interface ViewParity {
   /** Present when a repair was asked for and its rows are what a load would take. The verdict is of what was found before it. */
   readonly repair?: RepairCounts;
   readonly error?: { readonly code: ErrorCode; readonly detail: string };
+  /** Present when this verdict is not the one that the store keeps of the view; see recordParityVerdict. */
+  readonly standing_failure?: StandingFailure;
 }
 
 /** One run over all views. */
@@ -125,7 +136,7 @@ export interface ParityReport {
   /** RFC 3339. */
   readonly started_at: string;
   readonly seconds: number;
-  /** True when every view passes. */
+  /** True when every view passes, by what this run found. */
   readonly ok: boolean;
   readonly views: readonly ViewParity[];
 }

@@ -4,12 +4,23 @@ import { count } from "../report.ts";
 import type { CauseCount, RepairCounts, ViewParity } from "./parity-result.ts";
 import { percentNumber } from "./percent-text.ts";
 
-/** A line with the verdict, then two for each cause, and one for what a repair did. */
+/** A line with the verdict, one where another one counts, then two for each cause, and one for what a repair did. */
 export function formatViewParity(view: ViewParity): string {
   const { error, repair } = view;
   const code = error === undefined ? "" : ` [${error.code}]`;
   const head = `${view.view}: ${view.verdict}. ${view.reason}${code}${sampleText(view)}`;
-  return [head, ...formatCauses(view.causes), ...(repair === undefined ? [] : [`  ${repairText(repair)}`])].join("\n");
+  const repaired = repair === undefined ? [] : [`  ${repairText(repair)}`];
+  return [head, ...formatStanding(view), ...formatCauses(view.causes), ...repaired].join("\n");
+}
+
+/** That an earlier verdict of the view counts, and what may lift it: a line, indented, or none. */
+export function formatStanding({
+  view,
+  standing_failure: failure,
+}: Pick<ViewParity, "view" | "standing_failure">): readonly string[] {
+  if (failure === undefined) return [];
+  const why = `The failing verdict of ${failure.at} stays, as it is of all entities: ${failure.reason}`;
+  return [`  ${why} headgate parity --views ${view} --sample 1 looks at all of them again.`];
 }
 
 /** Of each cause what it is, and below it a command line that shows one of its entities; indented. */
@@ -20,8 +31,9 @@ export function formatCauses(causes: readonly CauseCount[]): readonly string[] {
   ]);
 }
 
-function sampleText({ sample, mismatch_rate_bound: bound }: ViewParity): string {
-  if (sample === null) return "";
+/** Of a view that was not looked at it would say nothing. */
+function sampleText({ sample, checked, mismatch_rate_bound: bound }: ViewParity): string {
+  if (sample === null || checked === 0) return "";
   return ` A sample of ${percentNumber(sample.share)}% (seed ${sample.seed}): with 95% confidence at most ${percentNumber(bound)}% of the entities in the files differ; rows that only the store has are not looked for in a sample.`;
 }
 

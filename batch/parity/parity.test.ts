@@ -197,6 +197,32 @@ test("a share of mismatches that is allowed passes", async () => {
   });
 });
 
+test("a sample that passes leaves the failing verdict of all entities, and says so, until all are looked at again", async () => {
+  project = await openParityProject(STORES.memory!);
+  // The sample has none of what differs.
+  const sample = { share: 0.4, seed: 7 };
+  await plant(
+    project,
+    Array.from({ length: 20 }, (_, i) => (keyHash(`customer_id=${i + 1}`, 7) < 0.4 * 2 ** 32 ? "same" : "value")),
+  );
+  const kept = async () => (await readParityVerdicts(project.store.control, [WIDE])).get(WIDE);
+  expect(await project.runView({ sample })).not.toHaveProperty("standing_failure");
+  expect(await kept()).toMatchObject({ verdict: "pass", sample });
+  const { run, views } = await project.run();
+  expect(views[0]).toMatchObject({ verdict: "fail" });
+  const failing = await kept();
+  const sampled = await project.run({ sample });
+  expect(sampled).toMatchObject({ ok: true, views: [{ verdict: "pass", sample }] });
+  const standing = { run, at: new Date(failing!.at_ms).toISOString(), reason: views[0]!.reason };
+  expect(sampled.views[0]!.standing_failure).toEqual(standing);
+  expect(await kept()).toEqual(failing);
+  // What could not be compared was not looked at.
+  expect((await project.runView({ projectDirectory: "/nowhere" })).standing_failure).toEqual(standing);
+  await project.runView({ repair: "write" });
+  expect(await project.runView()).not.toHaveProperty("standing_failure");
+  expect(await kept()).toMatchObject({ verdict: "pass", sample: null });
+});
+
 test("a file that is gone is the view's error", async () => {
   project = await openParityProject(STORES.memory!);
   await plant(project, ["same"]);

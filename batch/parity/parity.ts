@@ -18,7 +18,7 @@ import { waitOnTimer } from "../outage.ts";
 import type { Wait } from "../row-rate.ts";
 import { loadedViewOf, type ViewProgress } from "../view-run.ts";
 import { readFileSuite } from "../view-suite.ts";
-import type { ParityReport, ViewParity } from "./parity-result.ts";
+import type { ParityReport, StandingFailure, ViewParity } from "./parity-result.ts";
 import type { PairObserver, ParitySample, ParitySettings, RepairMode } from "./parity-run.ts";
 import { compareView } from "./view-parity.ts";
 
@@ -81,8 +81,9 @@ export async function runParity(options: ParityOptions): Promise<ParityReport> {
         observe: async () => options.observerOf?.(view, run),
         rangeRows: options.rangeRows ?? DEFAULT_RANGE_ROWS,
       });
-      reports.push(report);
-      await recordParityVerdict(store.control, view.name, verdictRecord(report, definition, run, now()));
+      const verdict = verdictRecord(report, definition, run, now());
+      const standing = await recordParityVerdict(store.control, view.name, verdict);
+      reports.push(standing === undefined ? report : { ...report, standing_failure: standingFailure(standing) });
     }
   } finally {
     await encoder.close();
@@ -95,6 +96,10 @@ export async function runParity(options: ParityOptions): Promise<ParityReport> {
     ok: reports.every(({ verdict }) => verdict === "pass"),
     views: reports,
   });
+}
+
+function standingFailure({ run, at_ms, reason }: ParityVerdict): StandingFailure {
+  return { run, at: new Date(at_ms).toISOString(), reason };
 }
 
 function verdictRecord(report: ViewParity, definition: string, run: string, nowMs: number): ParityVerdict {

@@ -17,11 +17,11 @@ import { OUTCOMES, verdictMark } from "./report-page-verdict.ts";
 export function viewSection(view: ViewParity, id: string, trend: readonly TrendPoint[]): Html {
   return html`<section class="view ${view.verdict}" id="${id}">
 <h2>${verdictMark(view.verdict)} <span class="name">${nameText(view.view)}</span></h2>
-${whyText(view)}
+${whyText(view)}${standingText(view)}
 ${facts(view)}
 <div class="columns">${view.checked > 0 && outcomeTable(view)}<div class="charts">${trendFigure(view, trend)}${freshnessFigure(view)}</div></div>
 ${view.repair !== undefined && html`<p class="repair">${repairText(view.repair)}</p>`}
-${causeList(view.causes)}${featureTables(view.features)}${exampleTable(view.examples)}
+${causeList(view.causes)}${featureTables(view)}${exampleTable(view.examples)}
 </section>`;
 }
 
@@ -29,6 +29,14 @@ ${causeList(view.causes)}${featureTables(view.features)}${exampleTable(view.exam
 function whyText({ reason, error }: ViewParity): Html {
   if (error === undefined) return html`<p class="reason">${reason}</p>`;
   return html`<p class="failure"><code>${error.code}</code> ${error.detail}</p>`;
+}
+
+/** Where another verdict than this one counts. */
+function standingText({ view, standing_failure: failure }: ViewParity): Html | false {
+  return (
+    failure !== undefined &&
+    html`<p class="failure">The failing verdict of ${instant(failure.at)} stays, as it is of all entities: ${failure.reason} <code class="command">headgate parity --views ${view} --sample 1</code> looks at all of them again.</p>`
+  );
 }
 
 function facts(view: ViewParity): Html {

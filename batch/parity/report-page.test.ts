@@ -68,6 +68,26 @@ test("what did not pass comes first, in the summary and below", () => {
   expect(links).toEqual(["view-1 d", "view-2 e", "view-3 b", "view-4 a", "view-5 c"]);
 });
 
+test("a failing verdict that stays is told in the summary and in the view's section", () => {
+  const standing_failure = {
+    run: "parity",
+    at: "2026-11-21T02:00:00.000Z",
+    reason: "3 of 9 entities differ (3 stale).",
+  };
+  const text = textOf(ofViews({ ...passingView("orders"), standing_failure }, passingView("other")));
+  expect(text.match(/an earlier failure stays/g)).toHaveLength(1);
+  expect(text).toContain(
+    "stays, as it is of all entities: 3 of 9 entities differ (3 stale). headgate parity --views orders --sample 1 looks at all",
+  );
+});
+
+test("nulls are a share of all rows of their side, of which few may have been compared", () => {
+  const ages = { edges: [0, 1], counts: [400] };
+  const view = { ...passingView("orders"), compared: 10, offline_entities: 500, freshness_seconds: ages };
+  const feature = { ...view.features[0]!, compared: 10, online_nulls: 100, offline_nulls: 250 };
+  expect(textOf(ofViews({ ...view, features: [feature] }))).toContain("100 25 % 250 50 %");
+});
+
 test("the headline counts the verdicts", () => {
   const headlineOf = (...views: readonly ViewParity[]) =>
     /<h1>.*?<\/span> <span>(.*?)<\/span>/s.exec(ofViews(...views))![1];

@@ -106,10 +106,16 @@ function summaryRow(view: ViewParity, id: string, trend: readonly TrendPoint[]):
     0,
   );
   const cause = [...view.causes].sort((a, b) => b.entities - a.entities)[0]?.cause;
-  return html`<tr><th scope="row"><a href="#${id}">${nameText(view.view)}</a></th><td data-label="Verdict">${verdictMark(view.verdict)}</td>
+  return html`<tr><th scope="row"><a href="#${id}">${nameText(view.view)}</a></th><td data-label="Verdict">${verdictCell(view)}</td>
 <td class="number" data-label="Checked">${wholeNumber(view.checked)}</td><td class="number" data-label="Compared">${wholeNumber(view.compared)}</td>
 <td class="number" data-label="Mismatches">${view.checked === 0 ? NONE : wholeNumber(mismatches)}</td><td class="number" data-label="Rate">${rateCell(view)}</td>
 <td data-label="Main cause">${cause === undefined ? NONE : CAUSE_NAMES[cause]}</td><td data-label="Trend">${sparkline(view.view, trend) ?? NONE}</td></tr>`;
+}
+
+/** The verdict, and below it that an earlier one counts. */
+function verdictCell({ verdict, standing_failure }: ViewParity): Html {
+  const standing = standing_failure !== undefined && html`<small class="quiet">an earlier failure stays</small>`;
+  return html`<span>${verdictMark(verdict)}${standing}</span>`;
 }
 
 /** The rate, and below it what it is at most where only a sample was checked. */

@@ -44,6 +44,7 @@ const SCREENSHOTS = process.env.HEADGATE_TEST_SCREENSHOTS;
 
 const long = "a_view_of_a_very_long_name_that_nobody_would_write_but_somebody_will_one_day_and_then_it_has_to_fit_too";
 const ONE_AGE = { edges: [86_400, 86_400.03], counts: [12] };
+const STANDING = { run: "parity", at: "2026-11-21T02:00:00.000Z", reason: "3 of 9 entities differ (3 stale)." };
 const RUNS: Readonly<Record<string, readonly [ParityReport, readonly SuiteValidation[]]>> = {
   mixed: [
     parityReport([
@@ -52,6 +53,7 @@ const RUNS: Readonly<Record<string, readonly [ParityReport, readonly SuiteValida
       errorView(),
       emptyView(),
       { ...passingView(long, 12), freshness_seconds: ONE_AGE },
+      { ...passingView("sampled_features"), sample: { share: 0.1, seed: 7 }, standing_failure: STANDING },
     ]),
     VALIDATIONS,
   ],

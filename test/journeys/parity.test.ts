@@ -6,6 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
+import { isSampled, keyHash } from "../../batch/parity/key-hash.ts";
 import { parity } from "../../commands/parity.ts";
 import { readRowOrder } from "../../features/row-order.ts";
 import { openLmdbStore } from "../../features/store/lmdb.ts";
@@ -75,6 +76,24 @@ test("an interrupted run says what stays of it", async () => {
   expect(process.listenerCount("SIGINT")).toBe(before);
 });
 
+test("an interrupted run of what was served is told as such, not as a fault", async () => {
+  const nowMs = Date.UTC(2026, 0, 2, 12);
+  mkdirSync(join(project, "served/2026-01-02/11"), { recursive: true });
+  writeFileSync(join(project, "served/2026-01-02/11/gateway-1.ndjson"), "{}\n");
+  let told = "";
+  const stderr = { write: (text: string) => (told += text) } as unknown as NodeJS.WriteStream;
+  const environment = { ...process.env, HEADGATE_SERVED_LOG: "served" };
+  const context = { projectDirectory: project, json: false, environment, stdout: process.stdout, stderr };
+  const before = process.listenerCount("SIGINT");
+  const now = () => {
+    process.emit("SIGINT");
+    return nowMs;
+  };
+  expect(await parity({ ...context, now }, { served: true })).toBe(1);
+  expect(told).toBe("Interrupted: nothing was written.\n");
+  expect(process.listenerCount("SIGINT")).toBe(before);
+});
+
 test("values that differ are found, shown by a command, and put back", async () => {
   const store = openLmdbStore({ directory: join(project, ".headgate/online") });
   const { rows } = await store.scan(VIEW, 3);
@@ -94,6 +113,19 @@ test("values that differ are found, shown by a command, and put back", async () 
   expect(view).toMatchObject({ verdict: "fail", outcomes: { different: 3 }, causes: [{ entities: 3 }] });
   const words = (view.causes[0].shown_by as string).split(" ").slice(1);
   expect((await run(headgate(...words), project)).stdout).toContain(`${VIEW}  customer_id=`);
+
+  // A sample that has none of them.
+  const isMissed = (seed: number) => rows.every(({ key }) => !isSampled(keyHash(key, seed), 0.5));
+  const seed = Array.from({ length: 1_000 }, (_, i) => i).find(isMissed);
+  const sampled = await run(headgate("parity", "--sample", "0.5", "--seed", `${seed}`), project);
+  expect(sampled.exitCode).toBe(0);
+  expect(sampled.stdout).toMatch(
+    /: pass\. [\s\S]*\n {2}The failing verdict of \S+ stays, as it is of all entities: 3 of [\d,]+ entities differ \(3 different\)\. headgate parity --views customer_30d_features --sample 1 looks at all of them again\.\n$/,
+  );
+  const gateway = await serve(project, { HEADGATE_READY_PARITY: "1h" });
+  expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
+  gateway.signal("SIGTERM");
+  await gateway.ended;
 
   const dry = await run(headgate("parity", "--repair"), project);
   expect(dry.stdout).toContain(
