@@ -22,7 +22,8 @@ import type { JoinedModel } from "./joined-model.ts";
 import { type ComparisonOptions, describeComparison } from "./model-comparison.ts";
 import { describeModel, servedEtag } from "./model-control.ts";
 import type { ModelDeploys } from "./model-deploy.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument } from "./openapi/document.ts";
+import { exampleProject } from "./openapi/example-project.ts";
 import { type Predict, requestIdOf } from "./predict.ts";
 import { parseBody } from "./predict-request.ts";
 import { readJsonText } from "./request-body.ts";
@@ -132,7 +133,10 @@ function operatingRoutes(options: AppOptions): Routes {
       new Response(await options.metricsText(), {
         headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
       }),
-    "GET /openapi.json": () => jsonResponse(openApiDocument(options.version, options.now())),
+    "GET /openapi.json": (c) => {
+      const project = exampleProject(options.registry, options.models.list());
+      return c.json(openApiDocument(options.version, options.now(), project));
+    },
     "GET /": (c) => c.redirect("/docs"),
     "GET /docs": () => docsPage(),
     "GET /docs/:asset": (c) => options.docsAssets(c.req.param("asset")!),

@@ -12,7 +12,7 @@ import { parseJson } from "../features/json-text.ts";
 import { isObject, type JsonValue } from "../features/json-value.ts";
 import type { EntityKeys } from "../features/reader.ts";
 
-const entity = z.record(z.string(), z.unknown()).describe('Join key → value, such as {"customer_id": 17}.');
+const entity = z.record(z.string(), z.unknown()).describe("Join key → value.");
 
 /** The request of POST /predict. Unknown members are refused by name. */
 const predictRequestSchema = z.strictObject({

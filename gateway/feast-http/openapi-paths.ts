@@ -1,74 +1,82 @@
 /** The OpenAPI document's part on the routes that Feast's client calls. */
 
-import { ERRORS, type ErrorCode } from "../../errors.ts";
+import type { ErrorCode } from "../../errors.ts";
 import type { JsonValue } from "../../features/json-value.ts";
-import type { OpenApiParts } from "../openapi-models.ts";
-import type { JsonObject } from "../openapi-schemas.ts";
+import { formatTimestampUs } from "../../features/timestamp.ts";
+import { type ExampleView, exampleColumns, PLACEHOLDER } from "../openapi/example-project.ts";
+import { type JsonObject, ref } from "../openapi/json-schema.ts";
+import { answer, OPTIONAL_TOKEN, operation, parameter, refusals, requestBody } from "../openapi/operation.ts";
+import { feastConflict, feastProblem } from "./feast-error.ts";
 
-const READ_CODES: readonly ErrorCode[] = [
-  ...["BODY_NOT_JSON", "REQUEST_ABORTED", "UNAUTHENTICATED", "FORBIDDEN", "VIEW_NOT_FOUND", "SERVICE_NOT_FOUND"],
-  ...["BODY_TOO_LARGE", "TOO_MANY_ENTITIES", "UNSUPPORTED_MEDIA_TYPE", "REQUEST_INVALID", "ENTITY_KEY_INVALID"],
-  ...[
-    "CONTEXT_INVALID",
-    "FEATURE_NAMES_COLLIDE",
-    "TRANSFORM_FAILED",
-    "INTERNAL",
-    "STORE_UNREACHABLE",
-    "DEADLINE_EXCEEDED",
-  ],
-] as readonly ErrorCode[];
+const BODY_CODES: readonly ErrorCode[] = [
+  ...(["BODY_NOT_JSON", "REQUEST_ABORTED", "UNAUTHENTICATED", "FORBIDDEN", "VIEW_NOT_FOUND"] as const),
+  ...(["BODY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "REQUEST_INVALID"] as const),
+  ...(["INTERNAL", "STORE_UNREACHABLE", "DEADLINE_EXCEEDED"] as const),
+];
+const READ_REFUSALS = feastRefusals([
+  ...BODY_CODES,
+  ...(["SERVICE_NOT_FOUND", "TOO_MANY_ENTITIES", "ENTITY_KEY_INVALID", "CONTEXT_INVALID"] as const),
+  ...(["FEATURE_NAMES_COLLIDE", "TRANSFORM_FAILED", "OVERLOADED"] as const),
+]);
 const WRITE_CODES: readonly ErrorCode[] = [
-  ...["BODY_NOT_JSON", "REQUEST_ABORTED", "UNAUTHENTICATED", "FORBIDDEN", "VIEW_NOT_FOUND", "REGISTRY_NOT_APPLIED"],
-  ...["BODY_TOO_LARGE", "TOO_MANY_ENTITIES", "UNSUPPORTED_MEDIA_TYPE", "REQUEST_INVALID", "ROWS_INVALID"],
-  ...["PUSH_SOURCE_NOT_FOUND", "INTERNAL", "STORE_UNREACHABLE", "STORE_UNWRITABLE"],
-] as readonly ErrorCode[];
-const LOAD_CODES: readonly ErrorCode[] = [
-  ...["BODY_NOT_JSON", "UNAUTHENTICATED", "FORBIDDEN", "VIEW_NOT_FOUND", "SOURCE_NOT_FOUND", "MATERIALIZE_RUNNING"],
-  ...["UNSUPPORTED_MEDIA_TYPE", "REQUEST_INVALID", "PARQUET_INVALID", "INTERNAL", "STORE_UNREACHABLE"],
-] as readonly ErrorCode[];
-/** Needed only where the gateway has an admin token; for a read only where feastReads does not say open. */
-const OPTIONAL_TOKEN: JsonValue = [{}, { adminToken: [] }];
-
-const FRAME = {
-  ...{ customer_id: [17], orders_30d: [4], aov_30d: [49.5], returns_rate_30d: [0], time_since_last_d: [1.5] },
-  event_timestamp: ["2026-11-22T10:00:00"],
+  ...BODY_CODES,
+  ...(["REGISTRY_NOT_APPLIED", "TOO_MANY_ENTITIES", "ROWS_INVALID", "STORE_UNWRITABLE"] as const),
+];
+const WRITE_REFUSALS = feastRefusals(WRITE_CODES);
+const PUSH_REFUSALS = feastRefusals([...WRITE_CODES, "PUSH_SOURCE_NOT_FOUND"]);
+const LOAD_RESPONSES: JsonObject = {
+  "200": answer("It is loaded.", "FeastDone"),
+  "202": answer("It has begun (async).", "FeastAccepted"),
+  ...feastRefusals([...BODY_CODES, "SOURCE_NOT_FOUND", "PARQUET_INVALID", "OVERLOADED"]),
+  ...refusals(["MATERIALIZE_RUNNING"], {
+    answerTo: ({ message }, requestId) => feastConflict(message, [PLACEHOLDER.view.name], requestId),
+    schema: ref("FeastConflict"),
+  }),
 };
-const INTERVAL = { start_ts: "2026-11-22T00:00:00Z", end_ts: "2026-11-23T00:00:00Z", feature_views: null };
+const DAY_MS = 86_400_000;
 
-/** Feast's routes, by their paths. */
-export function feastPaths({ operation }: Pick<OpenApiParts, "operation">): JsonObject {
-  const post = (summary: string, codes: readonly ErrorCode[], example: JsonValue, more: JsonObject = {}) => ({
-    post: {
-      ...operation(summary, "feast", { ...more, responses: refusals(codes) }),
-      requestBody: { required: true, content: { "application/json": { schema: { type: "object" }, example } } },
-    },
-  });
-  const asked = { features: ["customer_30d_features:orders_30d"], entities: { customer_id: [17, 18] } };
-  const guarded = { security: OPTIONAL_TOKEN };
-  const frame = { feature_view_name: "customer_30d_features", df: FRAME };
-  const push = { push_source_name: "customer_30d_features", df: FRAME };
+function feastRefusals(codes: readonly ErrorCode[]): JsonObject {
+  return refusals(codes, { answerTo: feastProblem, schema: ref("FeastRefusal") });
+}
+
+/** Feast's routes, by their paths. An event in an example happens at `nowMs`. */
+export function feastPaths(view: ExampleView, nowMs: number): JsonObject {
+  const keys = exampleColumns(view.joinKeys);
+  const at = (timeMs: number) => formatTimestampUs(timeMs * 1_000);
+  const df = { ...keys, ...exampleColumns(view.schema), event_timestamp: [at(nowMs)] };
+  const asked = { features: Object.keys(view.schema).map((field) => `${view.name}:${field}`), entities: keys };
+  const interval = { start_ts: at(nowMs - DAY_MS), end_ts: at(nowMs), feature_views: null };
   return {
-    "/get-online-features": post("Features of some entities, column by column", READ_CODES, asked, guarded),
-    "/write-to-online-store": post("Write a data frame's rows to a view", WRITE_CODES, frame, guarded),
-    "/push": post("Write a data frame's rows to the views of a push source", WRITE_CODES, push, guarded),
-    "/materialize": post("Load an interval, and answer when it is loaded", LOAD_CODES, INTERVAL, guarded),
-    "/materialize-incremental": post("Load what is new", LOAD_CODES, { end_ts: INTERVAL.end_ts }, guarded),
+    "/get-online-features": post("Features of some entities, column by column", asked, {
+      "200": answer("OK", "OnlineFeatures"),
+      ...READ_REFUSALS,
+    }),
+    "/write-to-online-store": post(
+      "Write a data frame's rows to a view",
+      { feature_view_name: view.name, df },
+      { "200": answer("They are written.", "FeastDone"), ...WRITE_REFUSALS },
+    ),
+    "/push": post(
+      "Write a data frame's rows to the views of a push source",
+      { push_source_name: view.name, df },
+      {
+        "200": { description: "They are written. There is no body." },
+        ...PUSH_REFUSALS,
+      },
+    ),
+    "/materialize": post("Load an interval, and answer when it is loaded", interval, LOAD_RESPONSES, [ASYNC]),
+    "/materialize-incremental": post("Load what is new", { end_ts: interval.end_ts }, LOAD_RESPONSES, [ASYNC]),
     "/health": {
       get: operation("The gateway should be sent requests", "feast", {
-        responses: { "503": { description: "It should not." } },
+        responses: { "200": { description: "It should." }, "503": { description: "It should not." } },
       }),
     },
   };
 }
 
-/** One response per status; the body is a JSON text that holds JSON. */
-function refusals(codes: readonly ErrorCode[]): JsonObject {
-  const content = { "application/json": { schema: { type: "string" } } };
-  return Object.fromEntries(
-    [...new Set(codes.map((code) => ERRORS[code].status))].map((status) => {
-      const told = codes.filter((code) => ERRORS[code].status === status);
-      const description = told.map((code) => `\`${code}\`: ${ERRORS[code].sentence}`).join("\n\n");
-      return [String(status), { description, content }];
-    }),
-  );
+function post(summary: string, example: JsonValue, responses: JsonObject, parameters: JsonValue = []): JsonObject {
+  const more = { parameters, requestBody: requestBody({ type: "object" }, example), responses };
+  return { post: operation(summary, "feast", { ...OPTIONAL_TOKEN, ...more }) };
 }
+
+const ASYNC = parameter("async", "query", "true: answer 202 when it has begun.");

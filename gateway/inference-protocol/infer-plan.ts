@@ -71,7 +71,7 @@ function compilePlan(joined: JoinedModel): InferPlan {
   const { joinKeys, requestFields } = joined.reader.plan;
   const entityInput = (name: string, type: FieldType, isJoinKey: boolean): [string, EntityInput] => [
     name,
-    { name, type, isJoinKey, datatype: datatypeOf(TENSOR_OF[type.kind]) },
+    { name, type, isJoinKey, datatype: entityDatatype(type) },
   ];
   const shapes = new Map(graph.outputs.map(({ name, shape }) => [name, shape]));
   const shapeOf = ({ name, output }: OutputPlan) => {
@@ -102,6 +102,9 @@ function compilePlan(joined: JoinedModel): InferPlan {
     statistics: new InferStatistics(),
   });
 }
+
+/** The datatype that a join key or a request feature is told to have. */
+export const entityDatatype = ({ kind }: FieldType): Datatype => datatypeOf(TENSOR_OF[kind]);
 
 /** Bytes are base64 and timestamps RFC 3339 in a text, as in JSON. */
 const TENSOR_OF: Readonly<Record<ScalarKind, TensorType>> = {

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openApiDocument } from "../../gateway/openapi.ts";
+import { openApiDocument } from "../../gateway/openapi/document.ts";
 import { findChromium, openChromium } from "../harness/chromium.ts";
 import { copyExample, headgate, run, type ServedProject, serve, temporaryFolder } from "../harness/project.ts";
 
