@@ -136,12 +136,12 @@ export function startLoadGenerator(patienceMs: number = PATIENCE_MS): LoadGenera
     run: (server: ServerUnderTest, job: LoadJob) =>
       runQuietly(() => withCost(server, () => worker.ask("load", { url: server.url, job }))),
     runOpen: (server: ServerUnderTest, job: OpenLoadJob) =>
-      // Those of the warm-up cost as much as the others.
+      // Those of the warm-up cost as much as the others, and what was never sent nothing.
       runQuietly(() =>
         withCost(
           server,
           () => worker.ask("openLoad", { url: server.url, job }),
-          ({ requests }) => (requests * (job.seconds + job.warmUpSeconds)) / job.seconds,
+          ({ requests, missed }) => ((requests - missed) * (job.seconds + job.warmUpSeconds)) / job.seconds,
         ),
       ),
     stop: worker.stop,

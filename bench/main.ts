@@ -17,6 +17,7 @@ import { benchInterop } from "./interop.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchMaterialize } from "./materialize.ts";
 import { benchModels } from "./models.ts";
+import { benchObservation } from "./observation.ts";
 import { benchOpenLoop } from "./open-loop.ts";
 import { benchOverload } from "./overload.ts";
 import { benchParity } from "./parity.ts";
@@ -30,15 +31,15 @@ import { benchStore } from "./store.ts";
 import { benchWorkers } from "./workers.ts";
 
 const USAGE = `usage: npm run bench -- [bench …] [options]
-  benches: predict open-loop interop models overload workers materialize parity expectations ingest start store hit-ratio, all by default, and, only when named,
+  benches: predict open-loop interop models observation overload workers materialize parity expectations ingest start store hit-ratio, all by default, and, only when named,
   peers: it installs Python packages, outside of the checkout; soak: half an hour under load
   --json          print one object for machines
   --strict        exit 1 when a bar is not met
   --publish       write the pictures into docs/pictures/ and the ratios into bench/baseline.json
-  --seconds <n>   predict, open-loop, interop, models, overload, workers, peers: length of a run of a case that has a bar (2)
+  --seconds <n>   predict, open-loop, interop, models, observation, overload, workers, peers: length of a run of a case that has a bar (2)
   --store redis   predict, soak: on a Redis of its own (default: lmdb)
   --arrivals <p>  open-loop: constant or poisson (constant)
-  --rounds <n>    predict, open-loop, interop, models, overload, workers, store, ingest, peers: rounds of a case that has a bar (5)
+  --rounds <n>    predict, open-loop, interop, models, observation, overload, workers, store, ingest, peers: rounds of a case that has a bar (5)
   --minutes <n>   soak: how long (30)
   --backlog <n>   ingest: events that wait for the ingester (1000000)
 `;
@@ -71,6 +72,7 @@ async function main(): Promise<number> {
     "open-loop": () => benchOpenLoop({ ...timed, arrivals: values.arrivals as Arrivals }),
     interop: () => benchInterop(timed),
     models: () => benchModels(timed),
+    observation: () => benchObservation(timed),
     overload: () => benchOverload(timed),
     workers: () => benchWorkers(timed),
     materialize: () => benchMaterialize({ tell }),
