@@ -41,7 +41,13 @@ test("the environment overrides the file, and an empty variable does not", async
 test.each([
   [`{}`, {}, /project must be a name/],
   [`{ project: "a b" }`, {}, /project must be a name/],
-  [`{ project: "shop", prot: 1 }`, {}, /no setting "prot"; there are onlineStore/],
+  [
+    `{ project: "shop", prot: 1 }`,
+    {},
+    /no setting "prot"\. Did you mean port\? docs\/configuration\.md lists them all\.$/,
+  ],
+  [`{ project: "shop", onlinestore: "" }`, {}, /no setting "onlinestore"\. Did you mean onlineStore\?/],
+  [`{ project: "shop", logLevel: 1 }`, {}, /no setting "logLevel"\. docs\/configuration\.md lists them all\.$/],
   [
     `{ project: "shop", port: 70000 }`,
     {},
@@ -62,7 +68,12 @@ test.each([
     /HEADGATE_SCHEMA_REGISTRY is of the wrong form/,
   ],
   [`{ project: "shop", ingestStart: "soon" }`, {}, /ingestStart is "soon"; it takes a place: earliest, latest or/],
-  [`{ project: "shop" }`, { HEADGATE_MAX_ENTITIES: "1.5" }, /HEADGATE_MAX_ENTITIES is "1.5"/],
+  [`{ project: "shop" }`, { HEADGATE_MAX_ENTITIES: "1.5" }, /HEADGATE_MAX_ENTITIES is "1.5"; it takes entities from 1/],
+  [`{ project: "shop", host: "" }`, {}, /: host is ""; it takes an address, such as/],
+  [`{ project: "shop", port: Number(undefined) }`, {}, /^headgate\.config\.ts: port is NaN; it takes a TCP port/],
+  [`{ project: "shop", port: 8080n }`, {}, /: port is 8080n; it takes/],
+  [`{ project: "shop", port: () => 1 }`, {}, /: port is \[Function: port\]; it takes/],
+  [`{ project: "shop", port: "9".repeat(1_000) }`, {}, /: port is "9{79}…; it takes/],
   [`{ project: "shop" }`, { HEADGATE_DRAIN_TIMEOUT: "10 s" }, /HEADGATE_DRAIN_TIMEOUT is "10 s"/],
   [`nonsense`, {}, /headgate\.config\.ts: nonsense is not defined/],
 ])("%s with %j is refused by name", async (settings, environment, sentence) => {

@@ -6,7 +6,8 @@
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { HeadgateError, reasonOf } from "./errors.ts";
+import { inspect } from "node:util";
+import { excerpt, HeadgateError, reasonOf } from "./errors.ts";
 import { formatDuration } from "./features/duration.ts";
 import { createUserModuleLoader } from "./features/feature-repository.ts";
 import { FEAST_SETTINGS } from "./settings/feast.ts";
@@ -17,6 +18,7 @@ import { PARITY_SETTINGS } from "./settings/parity.ts";
 import { SERVED_LOG_SETTINGS } from "./settings/served-log.ts";
 import type { DurationSetting, Setting } from "./settings/setting.ts";
 import { SOURCE_SETTINGS } from "./settings/sources.ts";
+import { nearestName } from "./settings/spelling.ts";
 import { STORE_SETTINGS } from "./settings/store.ts";
 
 /** The table. Durations are written "2d", "36h", "90m", "30s", "500ms" and are milliseconds inside. */
@@ -56,11 +58,7 @@ export async function loadConfig(directory: string, environment: NodeJS.ProcessE
   const projectDirectory = resolve(directory);
   const written = await readConfigFile(projectDirectory);
   for (const name of Object.keys(written)) {
-    if (name !== "project" && !Object.hasOwn(SETTINGS, name)) {
-      throw invalid(
-        `headgate.config.ts: there is no setting "${name}"; there are ${Object.keys(SETTINGS).join(", ")}.`,
-      );
-    }
+    if (name !== "project" && !Object.hasOwn(SETTINGS, name)) throw noSetting(name);
   }
   const project = written.project;
   if (typeof project !== "string" || !/^[A-Za-z][A-Za-z0-9_-]{0,62}$/.test(project)) {
@@ -69,6 +67,15 @@ export async function loadConfig(directory: string, environment: NodeJS.ProcessE
   const names = Object.keys(SETTINGS) as SettingName[];
   const values = names.map((name) => [name, settingOf(name, written, environment)]);
   return Object.freeze({ ...Object.fromEntries(values), project, projectDirectory }) as Config;
+}
+
+/** Of a name that is spelt like none, such as another product's, no guess is made. */
+function noSetting(name: string): HeadgateError {
+  const { nearest, edits } = nearestName(name, ["project", ...Object.keys(SETTINGS)]);
+  const guess = edits <= Math.ceil(name.length / 3) ? ` Did you mean ${nearest}?` : "";
+  return invalid(
+    `headgate.config.ts: there is no setting "${excerpt(name)}".${guess} docs/configuration.md lists them all.`,
+  );
 }
 
 async function readConfigFile(projectDirectory: string): Promise<Record<string, unknown>> {
@@ -92,16 +99,30 @@ async function readConfigFile(projectDirectory: string): Promise<Record<string, 
 
 function settingOf(name: SettingName, written: Record<string, unknown>, environment: NodeJS.ProcessEnv): unknown {
   const setting: Setting<unknown> = SETTINGS[name];
-  const fromEnvironment = environment[setting.environment];
-  const given = fromEnvironment === undefined || fromEnvironment === "" ? written[name] : fromEnvironment;
+  const fromEnvironment = environment[setting.environment] || undefined;
+  const given = fromEnvironment ?? written[name];
   if (given === undefined) return setting.fallback;
   const value = setting.read(given);
   if (value !== undefined) return value;
-  const place = given === written[name] ? `headgate.config.ts: ${name}` : `The environment's ${setting.environment}`;
-  const shown = setting.unit.startsWith("secret") ? "of the wrong form" : JSON.stringify(given);
+  const place =
+    fromEnvironment === undefined ? `headgate.config.ts: ${name}` : `The environment's ${setting.environment}`;
+  const shown = setting.unit.startsWith("secret") ? "of the wrong form" : shownValue(given);
   const example = setting.unit === "duration" ? formatDuration(setting.fallback as number) : setting.fallback;
   const suchAs = example === "" ? "" : `, such as ${JSON.stringify(example)}`;
-  throw invalid(`${place} is ${shown}; it takes a ${setting.unit}${setting.range}${suchAs}.`);
+  throw invalid(`${place} is ${shown}; it takes ${withArticle(setting.unit)}${setting.range}${suchAs}.`);
+}
+
+/** What somebody wrote, which may be anything. */
+function shownValue(given: unknown): string {
+  return excerpt(
+    typeof given === "string" ? JSON.stringify(given) : inspect(given, { breakLength: Number.POSITIVE_INFINITY }),
+  );
+}
+
+/** "a duration" and "an address", but "bytes" and "on or off". */
+function withArticle(unit: string): string {
+  if (/^(?:\w*[^s]s|on|off)\b/.test(unit)) return unit;
+  return `${/^[aeiou]/.test(unit) ? "an" : "a"} ${unit}`;
 }
 
 function invalid(sentence: string): HeadgateError {

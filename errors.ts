@@ -127,6 +127,14 @@ export class HeadgateError extends Error {
   }
 }
 
+/** Whether what was thrown is ours and of that code. */
+export function hasCode<Code extends ErrorCode>(
+  thrown: unknown,
+  code: Code,
+): thrown is HeadgateError & { readonly code: Code } {
+  return thrown instanceof HeadgateError && thrown.code === code;
+}
+
 /** The text of anything that was thrown, for putting into a sentence. Never throws, whatever people's functions throw. */
 export function reasonOf(thrown: unknown): string {
   try {

@@ -59,7 +59,21 @@ test("a port that is taken is refused by the name of its setting", async () => {
   await expect(open({ port: Number(new URL(url).port) })).rejects.toThrow(
     expect.objectContaining({
       code: "CONFIG_INVALID",
-      message: expect.stringMatching(/is taken by another process; choose another with HEADGATE_HEALTH_PORT/),
+      message: expect.stringMatching(
+        /^127\.0\.0\.1:\d+ is taken by .*; stop that one, or choose another port: HEADGATE_HEALTH_PORT=<port>\.$/,
+      ),
+    }),
+  );
+});
+
+test("an address that can't be listened on is refused by the names of its settings", async () => {
+  // Of the block for documentation, which no machine has (RFC 5737).
+  await expect(open({ host: "192.0.2.1" })).rejects.toThrow(
+    expect.objectContaining({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(
+        /^192\.0\.2\.1:0 can't be listened on \(.*\); choose another with HEADGATE_HEALTH_HOST or HEADGATE_HEALTH_PORT\.$/,
+      ),
     }),
   );
 });

@@ -4,9 +4,9 @@
  */
 
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { ERRORS, type ErrorCode, HeadgateError, reasonOf } from "./errors.ts";
+import { ERRORS, type ErrorCode, reasonOf } from "./errors.ts";
 import type { JsonValue } from "./features/json-value.ts";
+import { listen } from "./listening.ts";
 
 /** What is asked. */
 export interface HealthServerOptions {
@@ -35,7 +35,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
 /** How long a probe may take to send its request, ms. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** Listens. Throws CONFIG_INVALID naming the port's setting when it can't. */
+/** Listens. Throws CONFIG_INVALID naming the setting when it can't. */
 export async function openHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, portSetting } = options;
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS });
@@ -46,20 +46,9 @@ export async function openHealthServer(options: HealthServerOptions): Promise<He
       (thrown: unknown) => send(response, refusal("INTERNAL", reasonOf(thrown))),
     );
   });
-  await new Promise<void>((listening, fail) => {
-    server.once("listening", listening);
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const problem =
-        cause.code === "EADDRINUSE" ? "is taken by another process" : `can't be listened on (${cause.message})`;
-      fail(
-        new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}; choose another with ${portSetting}.`, cause),
-      );
-    });
-    server.listen(port, host);
-  });
-  const shownHost = host.includes(":") ? `[${host}]` : host;
+  const url = await listen(server, { host, port, hostSetting: "HEADGATE_HEALTH_HOST", portSetting });
   return Object.freeze({
-    url: `http://${shownHost}:${(server.address() as AddressInfo).port}`,
+    url,
     close: () =>
       new Promise<void>((closed) => {
         server.close(() => closed());

@@ -196,6 +196,16 @@ test("a put makes its folders, is whole, and its condition holds or it is not do
   await expect(objects.put(path, Buffer.from("x"), { ifMatch: second })).rejects.toMatchObject(conflict);
 });
 
+test("who replaces a file makes no folder: one that vanished would be back without what it held", async () => {
+  const path = "models/record";
+  const etag = await objects.put(path, Buffer.from("first"));
+  rmSync(join(directory, "models"), { recursive: true });
+  await expect(objects.put(path, Buffer.from("again"), { ifMatch: etag })).rejects.toMatchObject({
+    code: "CONTROL_CONFLICT",
+  });
+  await expect(objects.listBelow("models", 1)).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
+});
+
 test("puts of the same size in the same moment have ETags of their own", async () => {
   const etags = new Set<string>();
   let etag = await objects.put("record", Buffer.from("00"), { ifAbsent: true });

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { HeadgateError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { Wait } from "./row-rate.ts";
 
 const FIRST_PAUSE_MS = 100;
@@ -25,7 +25,7 @@ export async function throughOutage<T>(work: () => Promise<T>, { outageMs, wait,
     try {
       return await work();
     } catch (cause) {
-      const isAway = cause instanceof HeadgateError && cause.code === "STORE_UNREACHABLE";
+      const isAway = hasCode(cause, "STORE_UNREACHABLE");
       if (!isAway || waitedMs + pauseMs > outageMs) throw cause;
     }
     await wait(pauseMs, signal);

@@ -70,17 +70,17 @@ test("it asks the first model that can be asked with one entity's key", async ()
 test("without a row there is none, but one to fill in", async () => {
   await write("pair", { rows: [row(1n, null)] });
   expect(await example()).toBeUndefined();
-  expect(requestToFillIn({ registry })?.body).toBe(`{"features":["empty:nothing"],"entities":{"driver_id":[1]}}`);
+  expect(requestToFillIn({ registry })?.body).toBe(`{"features":["empty:nothing"],"entities":{"driver_id":[17]}}`);
   expect(requestToFillIn({ registry: createRegistry([]) })).toBeUndefined();
 });
 
 test.each([
-  [int64(), "1"],
-  [bool(), "1"],
-  [string(), '"1"'],
-  [timestamp(), '"1"'],
-  [bytes(), '"1"'],
-])("a key of kind $kind is filled in for %s", (type, filled) => {
+  [int64(), "17"],
+  [bool(), "true"],
+  [string(), '"abc"'],
+  [timestamp(), '"2026-01-01T00:00:00Z"'],
+  [bytes(), '"AQID"'],
+])("a key of kind $kind is filled in with one that the gateway takes", (type, filled) => {
   const keyed = entity("keyed", { joinKeys: { key: type } });
   const view = featureView("view", { entities: [keyed], schema: { x: float64() } });
   const body = requestToFillIn({ registry: registryOf([keyed, view]) })?.body;

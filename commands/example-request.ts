@@ -7,13 +7,13 @@
 import { type Config, SETTINGS } from "../config.ts";
 import { parseEntityKey } from "../features/entity-key.ts";
 import type { FeatureView } from "../features/feature-view.ts";
-import type { FieldType } from "../features/field.ts";
 import { type JsonValue, toJson, writeJson } from "../features/json-value.ts";
 import { viewsOf } from "../features/read-plan.ts";
 import { viewJoinKeys } from "../features/registry.ts";
 import { isTombstone } from "../features/row-order.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
 import type { Gateway } from "../gateway/main.ts";
+import { exampleValues } from "../gateway/openapi/example-project.ts";
 
 /** A request that works as it stands. */
 export interface ExampleRequest {
@@ -84,21 +84,11 @@ async function featuresExample({ registry }: Served, storedEntity: StoredEntity)
   return undefined;
 }
 
-/** Kinds that are texts in JSON. */
-const TEXT_KINDS: ReadonlySet<FieldType["kind"]> = new Set(["string", "timestamp", "bytes"]);
-
-/**
- * A request for features whose keys, all 1, in quotes where they are texts, are to be replaced by those of an entity;
- * undefined where no view has one.
- */
+/** A request for features whose keys are to be replaced by those of an entity; undefined where no view has one. */
 export function requestToFillIn({ registry }: Pick<Served, "registry">): ExampleRequest | undefined {
   const view = [...registry.views.values()].find(({ entities }) => entities.length > 0);
   if (view === undefined) return undefined;
-  const joinKeys = Object.entries(viewJoinKeys(view));
-  return featuresRequest(
-    view,
-    Object.fromEntries(joinKeys.map(([name, { kind }]) => [name, TEXT_KINDS.has(kind) ? "1" : 1])),
-  );
+  return featuresRequest(view, exampleValues(viewJoinKeys(view)));
 }
 
 function featuresRequest(view: FeatureView, entity: EntityJson): ExampleRequest {

@@ -4,6 +4,7 @@ import { type Config, loadConfig } from "../config.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { type Ingester, replay, startIngester } from "../ingest/main.ts";
 import { formatReplayReport } from "../ingest/replay.ts";
+import { callable } from "../listening.ts";
 import { answer, type CommandContext, EXIT } from "./command.ts";
 
 /** Options as the command line has them. */
@@ -31,7 +32,7 @@ export async function ingest(context: CommandContext, flags: IngestFlags): Promi
     const ingester = await startIngester(config, request);
     answer(
       context,
-      { group: ingester.group, topics: ingester.topics, health: ingester.healthUrl },
+      { group: ingester.group, topics: ingester.topics, health: callable(ingester.healthUrl) },
       welcome(config, ingester),
     );
     try {
@@ -54,5 +55,5 @@ function aborted(signal: AbortSignal): Promise<void> {
 
 function welcome({ project, kafkaBrokers }: Config, { group, topics, healthUrl }: Ingester): string {
   const streams = Object.entries(topics).map(([topic, views]) => `${topic} → ${views.join(", ")}`);
-  return `Headgate ingests ${project} from ${kafkaBrokers} as group ${group}: ${streams.join("; ")} (health: ${healthUrl}/readyz)`;
+  return `Headgate ingests ${project} from ${kafkaBrokers} as group ${group}: ${streams.join("; ")} (health: ${callable(healthUrl)}/readyz)`;
 }

@@ -5,7 +5,7 @@
 
 import { performance } from "node:perf_hooks";
 import { type Config, loadConfig } from "../config.ts";
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, hasCode } from "../errors.ts";
 import { loadFeatureRepository } from "../features/feature-repository.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
@@ -108,7 +108,7 @@ async function versionsOf(repository: ModelRepository, name: string): Promise<re
   try {
     return await repository.versions(name);
   } catch (thrown) {
-    if (thrown instanceof HeadgateError && thrown.code === "MODEL_NOT_FOUND") return [];
+    if (hasCode(thrown, "MODEL_NOT_FOUND")) return [];
     throw thrown;
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { pastable, warnOfOpenReads } from "./serve.ts";
+import type { ExampleRequest } from "./example-request.ts";
+import { jsonLine, warnOfOpenReads } from "./serve.ts";
 
 const warning = (host: string, adminToken: string) => {
   let told = "";
@@ -18,11 +19,15 @@ test("who listens to the network without a token is told what whoever reaches it
   for (const host of ["127.0.0.1", "127.0.0.2", "::1", "localhost"]) expect(warning(host, "")).toBe("");
 });
 
-test.each([
-  ["http://0.0.0.0:8080", "http://127.0.0.1:8080"],
-  ["http://[::]:8080", "http://localhost:8080"],
-  ["http://[::1]:8080", "http://[::1]:8080"],
-  ["http://10.0.0.0:8080", "http://10.0.0.0:8080"],
-])("of %s what is printed to be pasted is %s", (url, shown) => {
-  expect(pastable(url)).toBe(shown);
+test("a program is told a URL that it can call, and beside it where is listened", () => {
+  const example = { route: "/predict", body: { model: "churn" } } as unknown as ExampleRequest;
+  expect(JSON.parse(jsonLine("http://0.0.0.0:8080", "0.0.0.0", example))).toEqual({
+    url: "http://127.0.0.1:8080",
+    host: "0.0.0.0",
+    route: "/predict",
+    example: { model: "churn" },
+  });
+  expect(jsonLine("http://[::1]:80", "::1", undefined)).toBe(
+    '{"url":"http://[::1]:80","host":"::1","route":null,"example":null}\n',
+  );
 });

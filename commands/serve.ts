@@ -9,6 +9,7 @@ import { type Gateway, startGateway } from "../gateway/main.ts";
 import type { WorkersLink } from "../gateway/workers-link.ts";
 import { forkWorker, linkOfThisProcess } from "../gateway/workers-process.ts";
 import { superviseWorkers, type WorkerLog } from "../gateway/workers-supervisor.ts";
+import { callable } from "../listening.ts";
 import { type CommandContext, EXIT } from "./command.ts";
 import { curlOf, type ExampleRequest, exampleRequest, requestToFillIn } from "./example-request.ts";
 
@@ -59,9 +60,9 @@ async function serveHere(context: CommandContext, config: Config, link: WorkersL
     return undefined;
   });
   const text = context.json
-    ? `${JSON.stringify({ url: gateway.url, route: example?.route ?? null, example: example?.body ?? null })}\n`
+    ? jsonLine(gateway.url, config.host, example)
     : welcome(gateway, config.project, example, (request) =>
-        curlOf(pastable(gateway.url), config, context.environment, request),
+        curlOf(callable(gateway.url), config, context.environment, request),
       );
   if (link === undefined) context.stdout.write(text);
   else link.listening(text);
@@ -132,9 +133,10 @@ function freePort(host: string): Promise<number> {
   });
 }
 
-/** A gateway's URL as a client beside it can call it: "all addresses" is none to call. */
-export function pastable(url: string): string {
-  return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//localhost:");
+/** What a program is told: a URL that it can call, the host that is listened on, and a request that works. */
+export function jsonLine(url: string, host: string, example: ExampleRequest | undefined): string {
+  const told = { url: callable(url), host, route: example?.route ?? null, example: example?.body ?? null };
+  return `${JSON.stringify(told)}\n`;
 }
 
 function welcome(
@@ -150,7 +152,7 @@ function welcome(
   });
   const told = models.length === 0 ? "  no model: features alone" : models.join("\n");
   const request = example === undefined ? withoutRow(gateway, curl) : `Try:\n\n  ${curl(example)}\n`;
-  return `Headgate serves ${project} at ${gateway.url} (documentation: ${pastable(gateway.url)}/docs)\n${told}\n\n${request}\n`;
+  return `Headgate serves ${project} at ${gateway.url} (documentation: ${callable(gateway.url)}/docs)\n${told}\n\n${request}\n`;
 }
 
 /** What to do next; the store may hold a row all the same, which was not met soon, or which comes later. */
@@ -159,5 +161,5 @@ function withoutRow(gateway: Gateway, curl: (request: ExampleRequest) => string)
     "No row was found to make an example of. headgate materialize-incremental now loads what the views' files hold.";
   const request = requestToFillIn(gateway);
   if (request === undefined) return load;
-  return `${load}\nRows that are written otherwise are served as they come; with an entity's key in the place of 1:\n\n  ${curl(request)}\n`;
+  return `${load}\nRows that are written otherwise are served as they come; with an entity's own key:\n\n  ${curl(request)}\n`;
 }

@@ -5,7 +5,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { hasCode, reasonOf } from "../errors.ts";
 import { requestDifference } from "../features/read-plan.ts";
 import { GuardWatch } from "../models/canary-guard.ts";
 import type { Models, ServedModel } from "../models/lifecycle.ts";
@@ -149,7 +149,7 @@ export class CanaryWatch {
       try {
         await repository.putTraffic(name, without, trafficEtag);
       } catch (thrown) {
-        const isOvertaken = thrown instanceof HeadgateError && thrown.code === "DEPLOY_CONFLICT";
+        const isOvertaken = hasCode(thrown, "DEPLOY_CONFLICT");
         if (isOvertaken || tries === 1 || tries === WRITE_TRIES) told(false, reasonOf(thrown));
         if (!isOvertaken) {
           if (tries === WRITE_TRIES) return;

@@ -4,7 +4,7 @@
  * give the same finite numbers, and one run must be over within the manifest's budget.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, hasCode } from "../errors.ts";
 import type { FeatureValue } from "../features/field.ts";
 import { type JsonValue, writeJson } from "../features/json-value.ts";
 import { compileReadPlan } from "../features/read-plan.ts";
@@ -99,8 +99,7 @@ async function readAll({ read }: FeatureReader, entities: readonly SampledEntity
   return found;
 }
 
-const isTransformFailure = (thrown: unknown): boolean =>
-  thrown instanceof HeadgateError && thrown.code === "TRANSFORM_FAILED";
+const isTransformFailure = (thrown: unknown): boolean => hasCode(thrown, "TRANSFORM_FAILED");
 
 /**
  * Runs the rows together and alone, as many as there is time for, and compares; gives how many, and the median time of one

@@ -4,8 +4,7 @@
  */
 
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { HeadgateError } from "../errors.ts";
+import { listen } from "../listening.ts";
 
 /** Where to listen and how long to drain. */
 export interface HttpServerOptions {
@@ -31,12 +30,9 @@ export interface HttpServer {
 /** Listens. Throws CONFIG_INVALID when it can't. `handle` is given every request, and bounds how long its body may take. */
 export async function openHttpServer(options: HttpServerOptions, handle: RequestListener): Promise<HttpServer> {
   const server = createServer(RECEIVING, handle);
-  server.listen(options.port, options.host);
-  await opened(server, options);
-  const { port } = server.address() as AddressInfo;
-  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  const url = await listen(server, { ...options, hostSetting: "HEADGATE_HOST", portSetting: "HEADGATE_PORT" });
   return Object.freeze({
-    url: `http://${host}:${port}`,
+    url,
     drain: () => {
       server.prependListener("request", closeAfterAnswer);
       return drain(server, options);
@@ -53,19 +49,6 @@ const RECEIVING = Object.freeze({ headersTimeout: 10_000, requestTimeout: 0, con
 /** Tells the client, by `connection: close`, to send its next request elsewhere. */
 function closeAfterAnswer(_: IncomingMessage, answer: ServerResponse): void {
   answer.shouldKeepAlive = false;
-}
-
-function opened(server: Server, { host, port }: HttpServerOptions): Promise<void> {
-  return new Promise((done, fail) => {
-    server.once("listening", done);
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const problem =
-        cause.code === "EADDRINUSE"
-          ? "is taken by another process, such as a gateway that was started before; stop that one, or choose another port: HEADGATE_PORT=<port>."
-          : `can't be listened on (${cause.message}); choose another with HEADGATE_HOST or HEADGATE_PORT.`;
-      fail(new HeadgateError("CONFIG_INVALID", `${host}:${port} ${problem}`, cause));
-    });
-  });
 }
 
 /** How often idle keep-alive connections are looked for while draining, ms: `close` alone waits for their timeout. */

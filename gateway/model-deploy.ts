@@ -5,7 +5,7 @@
  */
 
 import type { Context } from "hono";
-import { excerpt, HeadgateError } from "../errors.ts";
+import { excerpt, HeadgateError, hasCode } from "../errors.ts";
 import type { JsonValue } from "../features/json-value.ts";
 import { findModel } from "../models/alias.ts";
 import { type Deployed, type DeployTools, deploy, takeNumber } from "../models/deploy.ts";
@@ -191,7 +191,7 @@ async function requireCurrent(c: Context, name: string, { tools }: ModelDeployOp
     const { etag, versions } = await readTrafficState(tools.repository, name, () => undefined);
     requireMatch(header, name, modelEtag(versions, etag));
   } catch (thrown) {
-    if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") throw thrown;
+    if (!hasCode(thrown, "MODEL_NOT_FOUND")) throw thrown;
     throw new HeadgateError("PRECONDITION_FAILED", `There is no model "${name}" to match ${excerpt(header)}.`, thrown);
   }
 }

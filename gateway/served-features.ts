@@ -3,7 +3,7 @@
  * while the store is away, from what memory still holds if the model's `stale_if_error` allows it.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { FeatureVector } from "../features/feature-vector.ts";
 import type { EntityKeys } from "../features/reader.ts";
 import { bindContext } from "../features/request-context.ts";
@@ -57,7 +57,7 @@ function staleFeatures(
   { context, contexts, entities, nowMs }: FeatureRequest,
 ): ServedFeatures {
   const maxStaleMs = model.manifest.staleIfErrorMs;
-  const isAway = thrown instanceof HeadgateError && thrown.code === "STORE_UNREACHABLE";
+  const isAway = hasCode(thrown, "STORE_UNREACHABLE");
   if (!isAway || maxStaleMs === undefined) throw thrown;
   const held = (some: readonly EntityKeys[], its: RequestContext) => {
     const vectors = reader.readStale(some, bindContext(reader.plan, its), nowMs, maxStaleMs);

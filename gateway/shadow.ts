@@ -5,7 +5,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { HeadgateError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { FeatureVector } from "../features/feature-vector.ts";
 import type { EntityKeys } from "../features/reader.ts";
 import { bindContext } from "../features/request-context.ts";
@@ -121,7 +121,7 @@ async function runShadow(
     statistics.answered(result.outputs, offset, rows.length, fed.length - rows.length, clock() - startMs);
     pairScores(joined, fed, result.outputs, offset, part);
   } catch (thrown) {
-    if (thrown instanceof HeadgateError && thrown.code === "OVERLOADED") return false;
+    if (hasCode(thrown, "OVERLOADED")) return false;
     statistics.failed(thrown);
   }
   return true;

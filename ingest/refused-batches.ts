@@ -3,7 +3,7 @@
  * readiness tells, and when a refusal that no retry mends has lasted long enough to end the ingester.
  */
 
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import type { TopicPartition } from "./kafka-offsets.ts";
 import type { PartitionLoad } from "./partition-load.ts";
 import { recordName } from "./stream-record.ts";
@@ -67,7 +67,7 @@ export class RefusedBatches {
   #refuse(name: string, batch: string, cause: unknown): void {
     const nowMs = this.#options.now();
     const before = this.#refusals.get(name);
-    const isDenied = cause instanceof HeadgateError && cause.code === "STREAM_DENIED";
+    const isDenied = hasCode(cause, "STREAM_DENIED");
     const deniedSinceMs = isDenied ? (before?.deniedSinceMs ?? nowMs) : undefined;
     this.#refusals.set(name, { sinceMs: before?.sinceMs ?? nowMs, batch, cause, deniedSinceMs });
     if (!(cause instanceof HeadgateError)) return;

@@ -4,7 +4,7 @@
  * fails before leaves nothing.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, hasCode } from "../errors.ts";
 import type { StepResult } from "./deploy-step.ts";
 import type { ModelRepository, VersionUpload } from "./repository.ts";
 import { formatTraffic } from "./traffic.ts";
@@ -64,7 +64,7 @@ function withPin(thrown: unknown, model: string, stable: number): unknown {
 
 async function trafficOf(repository: ModelRepository, model: string) {
   return repository.readTraffic(model).catch((thrown: unknown) => {
-    if (thrown instanceof HeadgateError && thrown.code === "MODEL_NOT_FOUND") return undefined;
+    if (hasCode(thrown, "MODEL_NOT_FOUND")) return undefined;
     throw thrown;
   });
 }
@@ -76,7 +76,7 @@ async function putFirstTraffic(repository: ModelRepository, model: string, stabl
     await repository.putTraffic(model, content, undefined);
     return true;
   } catch (thrown) {
-    if (!(thrown instanceof HeadgateError) || thrown.code !== "DEPLOY_CONFLICT") throw thrown;
+    if (!hasCode(thrown, "DEPLOY_CONFLICT")) throw thrown;
     return false;
   }
 }

@@ -9,7 +9,7 @@
  * before the new version can be seen.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, hasCode } from "../errors.ts";
 import type { ParityVerdicts } from "../features/parity-verdict.ts";
 import { compileReadPlan, viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
@@ -103,11 +103,16 @@ export async function deploy(tools: DeployTools, request: DeployRequest): Promis
   const limit = new AbortController();
   const late = () => limit.abort(tooLong(checksMaxMs));
   const timer = setTimeout(late, checksMaxMs);
-  const signal = AbortSignal.any([limit.signal, ...(tools.signal === undefined ? [] : [tools.signal])]);
+  const { signal: ending } = tools;
+  // By hand: what AbortSignal.any makes of a signal that lives on is never collected once it has a listener.
+  const end = () => limit.abort(ending!.reason);
+  ending?.addEventListener("abort", end, { once: true });
+  if (ending?.aborted) end();
   try {
-    return await deployWithin({ ...tools, signal }, request, () => clearTimeout(timer));
+    return await deployWithin({ ...tools, signal: limit.signal }, request, () => clearTimeout(timer));
   } finally {
     clearTimeout(timer);
+    ending?.removeEventListener("abort", end);
   }
 }
 
@@ -219,7 +224,7 @@ async function checkSignature(
   try {
     return signatureStep(registry, manifest, graph);
   } catch (thrown) {
-    if (given !== undefined || !(thrown instanceof HeadgateError) || thrown.code !== "SIGNATURE_MISMATCH") throw thrown;
+    if (given !== undefined || !hasCode(thrown, "SIGNATURE_MISMATCH")) throw thrown;
     throw otherManifest(thrown, skeletonOf(graph, servicesOf(registry), classLabels));
   }
 }

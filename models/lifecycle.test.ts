@@ -202,6 +202,22 @@ test("a folder that has vanished takes no model along", async () => {
   expect(models.get("double")!.stable!.state).toBe("READY");
 });
 
+test("a refresh of one model takes none along with a folder that has vanished, and says so", async () => {
+  await copy("double");
+  await open();
+  const before = models.list();
+  await rm(directory, { recursive: true });
+  await expect(models.refresh("double")).rejects.toMatchObject({
+    code: "REPOSITORY_UNREACHABLE",
+    message: `The model repository ${directory} does not answer: ${directory} is not there or is no folder.`,
+  });
+  expect(models.list()).toBe(before);
+  expect(models.get("double")!.stable!.state).toBe("READY");
+  await mkdir(directory);
+  await models.refresh("double");
+  expect(models.list()).toEqual([]);
+});
+
 test("closing ends every version", async () => {
   await copy("double");
   await copy("string");

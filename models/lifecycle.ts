@@ -4,7 +4,7 @@
  * nothing of a swap; the version that it holds is closed after it.
  */
 
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { hasCode, reasonOf } from "../errors.ts";
 import { ModelVersions } from "./model-versions.ts";
 import type { ModelsOptions, RefreshedUntil, ServedModel } from "./served-model.ts";
 import { SpareWorker } from "./spare-worker.ts";
@@ -20,7 +20,8 @@ export interface Models {
    * Reads the repository again, one model or all, and resolves when what it says is served; see RefreshedUntil, which is
    * "loaded" unless given. One at a time a model; asked for during one, what needs no load is served at once, and the rest
    * is done once more. Rejects when the repository does not answer or a worker process ended, and it is to be tried again;
-   * what serves stays. Asked for all where the folder is not there, and after `close`, it does nothing.
+   * what serves stays. Where the folder is not there, what serves stays, too: asked for one model it rejects, asked for all, as
+   * after `close`, it does nothing.
    */
   refresh(name?: string, until?: RefreshedUntil): Promise<void>;
   /** Closes every loaded version, once nobody holds it. */
@@ -64,7 +65,7 @@ class OpenModels implements Models {
     try {
       return await this.#options.repository.models();
     } catch (thrown) {
-      if (thrown instanceof HeadgateError && thrown.code === "SOURCE_NOT_FOUND") return undefined;
+      if (hasCode(thrown, "SOURCE_NOT_FOUND")) return undefined;
       throw thrown;
     }
   }

@@ -4,7 +4,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import type { ModelRepository } from "./repository.ts";
 import { isModelName } from "./repository-layout.ts";
 import { absentParts, parseStoredTraffic, type Traffic, type TrafficJson, trafficJson } from "./traffic.ts";
@@ -116,7 +116,7 @@ export async function readListing(
 
 /** A folder whose name no model can have is shown for as long as it is there. */
 async function isGone(repository: ModelRepository, name: string, thrown: unknown): Promise<boolean> {
-  if (!(thrown instanceof HeadgateError) || thrown.code !== "MODEL_NOT_FOUND") return false;
+  if (!hasCode(thrown, "MODEL_NOT_FOUND")) return false;
   return isModelName(name) || !(await repository.models()).includes(name);
 }
 

@@ -3,7 +3,7 @@
  * away is right for serving and wrong for changing.
  */
 
-import { HeadgateError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { ModelRepository } from "./repository.ts";
 
 /**
@@ -14,6 +14,6 @@ export async function requireAnswer(repository: ModelRepository): Promise<void> 
   try {
     await repository.snapshot();
   } catch (thrown) {
-    if (!(thrown instanceof HeadgateError) || thrown.code !== "SOURCE_NOT_FOUND") throw thrown;
+    if (!hasCode(thrown, "SOURCE_NOT_FOUND")) throw thrown;
   }
 }

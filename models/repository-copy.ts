@@ -10,7 +10,7 @@
 import { createHash } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
 import { join } from "node:path";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import { type FolderEntry, type ObjectStore, type ObjectVersion, openObjectStore } from "../object-store.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 
@@ -131,7 +131,7 @@ class RepositoryCopy {
     try {
       return await asked();
     } catch (cause) {
-      if (!isUnreachable(cause) || this.#known === undefined) throw cause;
+      if (!hasCode(cause, "REPOSITORY_UNREACHABLE") || this.#known === undefined) throw cause;
       return copied(this.#known);
     }
   }
@@ -142,7 +142,7 @@ class RepositoryCopy {
       this.#isAway = false;
       return answer;
     } catch (cause) {
-      this.#isAway = isUnreachable(cause);
+      this.#isAway = hasCode(cause, "REPOSITORY_UNREACHABLE");
       throw cause;
     }
   }
@@ -205,10 +205,6 @@ class RepositoryCopy {
     const event: CopyFailedEvent = { directory: this.#directory, reason: reasonOf(cause) };
     if (copyFailed.hasSubscribers) copyFailed.publish(event);
   }
-}
-
-function isUnreachable(cause: unknown): boolean {
-  return cause instanceof HeadgateError && cause.code === "REPOSITORY_UNREACHABLE";
 }
 
 /** The files below a prefix, as the repository listed them. */

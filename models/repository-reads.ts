@@ -5,7 +5,7 @@
  */
 
 import { basename } from "node:path";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import type { ObjectVersion } from "../object-store.ts";
 import {
   checkModelName,
@@ -23,7 +23,7 @@ import {
   versionPath,
   versionsThere,
 } from "./repository-layout.ts";
-import type { RepositoryStore } from "./repository-store.ts";
+import { type RepositoryStore, unreachable } from "./repository-store.ts";
 
 /** A file of the repository and where it was, for messages. */
 export interface RepositoryFile<Content> {
@@ -76,7 +76,7 @@ export function repositoryReads(store: RepositoryStore): RepositoryReads {
       return there(model, listed);
     },
     fingerprints: async (model) => {
-      const listed = await listModel(store, model);
+      const listed = await listModelOfRoot(store, model);
       if (!holdsModel(model, listed)) throw noModel(store, model);
       checkFolders(store, model, listed);
       const versions = await there(model, listed);
@@ -161,7 +161,26 @@ export async function listModel(store: Pick<RepositoryStore, "address" | "list">
   try {
     return listedModel(await store.list(model));
   } catch (cause) {
-    throw isMissing(cause) ? noModel(store, model) : cause;
+    throw hasCode(cause, "SOURCE_NOT_FOUND") ? noModel(store, model) : cause;
+  }
+}
+
+/** The same, where nothing is said of a model whose root has vanished, such as that of a volume that is not mounted. */
+async function listModelOfRoot(store: RepositoryStore, model: string): Promise<ListedModel> {
+  try {
+    return await listModel(store, model);
+  } catch (cause) {
+    throw hasCode(cause, "MODEL_NOT_FOUND") ? await absent(store, cause) : cause;
+  }
+}
+
+/** The refusal of what is not there: a root that is not there refuses nothing, it is away. */
+async function absent(store: RepositoryStore, refusal: HeadgateError): Promise<unknown> {
+  try {
+    await store.list("");
+    return refusal;
+  } catch (cause) {
+    return hasCode(cause, "SOURCE_NOT_FOUND") ? unreachable(store.address, cause) : cause;
   }
 }
 
@@ -185,7 +204,7 @@ async function readManifest(store: RepositoryStore, model: string, version?: num
   }
   const path = `${model}/${MANIFEST_FILE}`;
   const found = await readBounded(store, path, MANIFEST_MAX_BYTES, noManifest);
-  if (found === undefined) throw noManifest(store.locate(path), "does not exist");
+  if (found === undefined) throw await absent(store, noManifest(store.locate(path), "does not exist"));
   return textOf(found);
 }
 
@@ -198,7 +217,7 @@ const textOf = ({ file, content }: RepositoryFile<Uint8Array>): RepositoryFile<s
 async function readModelFile(store: RepositoryStore, path: string, next: string): Promise<RepositoryFile<Uint8Array>> {
   const refuse: Refuse = (file, reason) => new HeadgateError("MODEL_FILE_INVALID", `${file} ${reason}; ${next}.`);
   const found = await readBounded(store, path, MODEL_MAX_BYTES, refuse);
-  if (found === undefined) throw refuse(store.locate(path), "does not exist");
+  if (found === undefined) throw await absent(store, refuse(store.locate(path), "does not exist"));
   return Object.freeze({ file: found.file, content: found.content });
 }
 
@@ -229,11 +248,12 @@ async function readBounded(
       }
       return { file, content: await store.read(path, version), etag: version.etag };
     } catch (cause) {
-      if (isMissing(cause)) return undefined;
-      if (isChanged(cause) && tried < READS_MAX) continue;
+      if (hasCode(cause, "SOURCE_NOT_FOUND")) return undefined;
+      if (hasCode(cause, "SOURCE_CHANGED") && tried < READS_MAX) continue;
       // In a folder rights are one file's; in a bucket they are everybody's, and no fault of the model.
-      const isOneFiles = cause instanceof HeadgateError && cause.code === "SOURCE_DENIED" && !store.isRemote;
-      throw isOneFiles ? refuse(file, `can't be read (${reasonOf(cause.cause)})`) : cause;
+      throw hasCode(cause, "SOURCE_DENIED") && !store.isRemote
+        ? refuse(file, `can't be read (${reasonOf(cause.cause)})`)
+        : cause;
     }
   }
 }
@@ -243,10 +263,7 @@ async function isThere(store: RepositoryStore, path: string): Promise<boolean> {
     await store.stat(path);
     return true;
   } catch (cause) {
-    if (isMissing(cause)) return false;
+    if (hasCode(cause, "SOURCE_NOT_FOUND")) return false;
     throw cause;
   }
 }
-
-const isMissing = (cause: unknown): boolean => cause instanceof HeadgateError && cause.code === "SOURCE_NOT_FOUND";
-const isChanged = (cause: unknown): boolean => cause instanceof HeadgateError && cause.code === "SOURCE_CHANGED";

@@ -5,13 +5,13 @@
 
 import { channel } from "node:diagnostics_channel";
 import { join } from "node:path";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import type { FolderEntry, ObjectStore, ObjectVersion, PutCondition } from "../object-store.ts";
 
 /** `<name>/<version>/<file>`; what lies deeper is nobody's. */
 const LEVELS = 3;
 
-/** Published when the repository does not answer, and when it does again. */
+/** Published when the repository does not answer or its folder has vanished, and when it answers again. */
 export interface RepositoryAnswerEvent {
   readonly address: string;
   readonly isAway: boolean;
@@ -55,7 +55,7 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
   const locate = (path: string): string => (isRemote ? `${root}/${path}` : join(root, path));
   const told = tellingOfAnswers(root);
   const list = (folder: string) =>
-    told(objects.listBelow(folder === "" ? root : locate(folder), folder === "" ? LEVELS : LEVELS - 1));
+    folder === "" ? told(objects.listBelow(root, LEVELS), true) : told(objects.listBelow(locate(folder), LEVELS - 1));
   return Object.freeze({
     address: root,
     isRemote,
@@ -75,26 +75,39 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
   });
 }
 
-/** Makes failures the repository's: what is not one of the store's own refusals is a disk or a network that fails. */
-function tellingOfAnswers(address: string): <T>(asked: Promise<T>) => Promise<T> {
+/**
+ * Makes failures the repository's: what is not one of the store's own refusals is a disk or a network that fails. A root
+ * that was there and is not any more is told as one, such as that of a volume which is not mounted.
+ */
+function tellingOfAnswers(address: string): <T>(asked: Promise<T>, isRoot?: boolean) => Promise<T> {
   let isAway = false;
+  let wasThere = false;
+  let hasVanished = false;
   const become = (away: boolean, reason?: string) => {
     if (away === isAway) return;
     isAway = away;
     const event: RepositoryAnswerEvent = { address, isAway, reason };
     if (repositoryAnswer.hasSubscribers) repositoryAnswer.publish(event);
   };
-  return async (asked) => {
+  return async (asked, isRoot = false) => {
     try {
       const answer = await asked;
+      wasThere ||= isRoot;
+      hasVanished = false;
       become(false);
       return answer;
     } catch (cause) {
       const isAnswer = cause instanceof HeadgateError && cause.code !== "SOURCE_UNREACHABLE";
-      become(!isAnswer, reasonOf(cause));
+      hasVanished ||= isRoot && wasThere && hasCode(cause, "SOURCE_NOT_FOUND");
+      become(!isAnswer || hasVanished, reasonOf(cause));
       if (isAnswer) throw cause;
-      const sentence = `The model repository ${address} does not answer: ${reasonOf(cause)}`;
-      throw new HeadgateError("REPOSITORY_UNREACHABLE", sentence, cause);
+      throw unreachable(address, cause);
     }
   };
+}
+
+/** What is thrown of a repository that does not answer. */
+export function unreachable(address: string, cause: unknown): HeadgateError {
+  const sentence = `The model repository ${address} does not answer: ${reasonOf(cause)}`;
+  return new HeadgateError("REPOSITORY_UNREACHABLE", sentence, cause);
 }

@@ -5,7 +5,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { HeadgateError, reasonOf } from "../errors.ts";
+import { HeadgateError, hasCode, reasonOf } from "../errors.ts";
 import {
   checkModelName,
   checkVersion,
@@ -66,7 +66,7 @@ async function listModelOrNone(store: RepositoryStore, model: string): Promise<L
     return await listModelNow(store, model);
   } catch (cause) {
     checkModelName(model);
-    if (cause instanceof HeadgateError && cause.code === "MODEL_NOT_FOUND") return undefined;
+    if (hasCode(cause, "MODEL_NOT_FOUND")) return undefined;
     throw cause;
   }
 }
@@ -141,7 +141,7 @@ async function putIfAbsent(store: RepositoryStore, path: string, content: Uint8A
     await store.put(path, content, { ifAbsent: true });
     return true;
   } catch (cause) {
-    if (isConflict(cause)) return false;
+    if (hasCode(cause, "CONTROL_CONFLICT")) return false;
     throw cause;
   }
 }
@@ -213,7 +213,7 @@ async function removeListed(
   // One that was placed by hand has no claim yet, and is gone for readers with it.
   if (!claims.has(version)) {
     await claim(store, model, version).catch((cause: unknown) => {
-      if (!(cause instanceof HeadgateError && cause.code === "DEPLOY_CONFLICT")) throw cause;
+      if (!hasCode(cause, "DEPLOY_CONFLICT")) throw cause;
     });
   }
   await removeFiles(store, model, version, [...versions.get(version)!.keys()]);
@@ -243,10 +243,8 @@ async function putTraffic(
   try {
     return await store.put(path, bytes, ifEtag === undefined ? { ifAbsent: true } : { ifMatch: ifEtag });
   } catch (cause) {
-    if (!isConflict(cause)) throw cause;
+    if (!hasCode(cause, "CONTROL_CONFLICT")) throw cause;
     const what = `The traffic of "${model}" was changed by somebody else: ${reasonOf(cause)}`;
     throw new HeadgateError("DEPLOY_CONFLICT", what, cause);
   }
 }
-
-const isConflict = (cause: unknown): boolean => cause instanceof HeadgateError && cause.code === "CONTROL_CONFLICT";

@@ -1,7 +1,8 @@
-import { chmod, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { checkModelName, openModelRepository, sha256Of } from "./repository.ts";
 
 let directory: string;
@@ -49,6 +50,33 @@ test("files of weights are read from beside the model, by name alone", async () 
     });
   }
   await expect(repository.readWeights("../x", 1, "weights.bin")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+});
+
+test("a folder that vanishes is away, whatever else is asked of it; one that was never there is not", async () => {
+  const told: unknown[] = [];
+  const hear = (event: unknown) => void told.push(event);
+  subscribe("headgate:model-repository", hear);
+  onTestFinished(() => void unsubscribe("headgate:model-repository", hear));
+  await rm(directory, { recursive: true });
+  const repository = await openModelRepository(directory, { mayBeEmpty: true });
+  await expect(repository.snapshot()).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
+  expect(told).toEqual([]);
+  await put("churn/model.json");
+  await repository.snapshot();
+  await rm(directory, { recursive: true });
+  for (let look = 0; look < 2; look++) {
+    await expect(repository.snapshot()).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
+    const away = { code: "REPOSITORY_UNREACHABLE" };
+    await expect(repository.fingerprints("churn")).rejects.toMatchObject(away);
+    // Whoever is told that these files are bad would not try them again.
+    await expect(repository.readManifest("churn", 1)).rejects.toMatchObject(away);
+    await expect(repository.readModel("churn", 1)).rejects.toMatchObject(away);
+  }
+  const reason = `${directory} is not there or is no folder.`;
+  expect(told).toEqual([{ address: directory, isAway: true, reason }]);
+  await mkdir(directory);
+  await repository.snapshot();
+  expect(told.slice(1)).toEqual([{ address: directory, isAway: false, reason: undefined }]);
 });
 
 test("a version behind a link counts, a link to nowhere does not", async () => {

@@ -5,7 +5,7 @@
  */
 
 import { resolve } from "node:path";
-import { HeadgateError } from "../errors.ts";
+import { HeadgateError, hasCode } from "../errors.ts";
 import { openObjectStore, type S3Limits } from "../object-store.ts";
 import { copiedStore } from "./repository-copy.ts";
 import { type RepositoryFile, type RepositoryReads, repositoryReads, type TrafficFile } from "./repository-reads.ts";
@@ -30,7 +30,7 @@ export interface ModelRepository extends RepositoryReads, RepositoryWrites {
   versions(model: string): Promise<readonly number[]>;
   /**
    * The same versions, each with a text that is another when its files or its manifest are. Throws as versions does, and
-   * MODEL_NOT_FOUND for what is none of `models`.
+   * MODEL_NOT_FOUND for what is none of `models`; where the folder of all models is not there, REPOSITORY_UNREACHABLE.
    */
   fingerprints(model: string): Promise<ReadonlyMap<number, string>>;
   /**
@@ -125,7 +125,7 @@ async function requireModels(store: RepositoryStore, mayBeEmpty: boolean): Promi
   try {
     models = await createModelRepository(store).models();
   } catch (cause) {
-    if (!(cause instanceof HeadgateError) || cause.code !== "SOURCE_NOT_FOUND") throw cause;
+    if (!hasCode(cause, "SOURCE_NOT_FOUND")) throw cause;
     if (mayBeEmpty && !store.isRemote) return;
     const next = "make it, or set HEADGATE_MODELS to the folder of models";
     const sentence = store.isRemote

@@ -122,9 +122,8 @@ interface Target {
 
 async function putFile(target: Target, bytes: Uint8Array, condition?: PutCondition): Promise<string> {
   const { path, absolute } = target;
-  await mkdir(dirname(absolute), { recursive: true });
   const fresh = beside(absolute, randomUUID());
-  const handle = await open(fresh, "wx");
+  const handle = await openFresh(fresh, path, condition);
   try {
     await handle.writeFile(bytes);
     await handle.sync();
@@ -137,6 +136,17 @@ async function putFile(target: Target, bytes: Uint8Array, condition?: PutConditi
     await handle.close();
     await rm(fresh, { force: true });
   }
+}
+
+/** Makes the folder, too, but not for who replaces a file: where that one's folder has vanished, so has the file. */
+async function openFresh(fresh: string, path: string, condition?: PutCondition): Promise<FileHandle> {
+  if (condition === undefined || "ifAbsent" in condition) {
+    await mkdir(dirname(fresh), { recursive: true });
+    return open(fresh, "wx");
+  }
+  return open(fresh, "wx").catch((cause: unknown) => {
+    throw isGone(cause) ? putConflict(path, condition) : cause;
+  });
 }
 
 /** A link, unlike a rename, fails where there is a file. */

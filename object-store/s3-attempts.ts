@@ -118,11 +118,15 @@ export class S3Attempts {
 
   async #watched<T>(tryOnce: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { stallMs } = this.#limits;
-    const stalled = new AbortController();
-    const timer = setTimeout(() => stalled.abort(new StallError(`nothing came for ${stallMs} ms`)), stallMs);
-    const signal = AbortSignal.any([stalled.signal, this.#ending.signal]);
+    const ending = this.#ending.signal;
+    const abandoned = new AbortController();
+    const { signal } = abandoned;
+    // By hand: what AbortSignal.any makes of a signal that lives on is never collected once it has a listener.
+    const end = () => abandoned.abort(ending.reason);
+    ending.addEventListener("abort", end, { once: true });
+    const timer = setTimeout(() => abandoned.abort(new StallError(`nothing came for ${stallMs} ms`)), stallMs);
     try {
-      signal.throwIfAborted();
+      ending.throwIfAborted();
       // Not all that the client waits for heeds a signal: credentials do not.
       const aborted = new Promise<never>((_, fail) => {
         signal.addEventListener("abort", () => fail(signal.reason), { once: true });
@@ -133,6 +137,7 @@ export class S3Attempts {
       throw signal.aborted ? signal.reason : cause;
     } finally {
       clearTimeout(timer);
+      ending.removeEventListener("abort", end);
     }
   }
 }

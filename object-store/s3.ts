@@ -12,7 +12,7 @@ import {
   type _Object as ListedS3Object,
   ListObjectsV2Command,
 } from "@aws-sdk/client-s3";
-import { HeadgateError } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import {
   changedWhileRead,
   type FolderEntry,
@@ -101,7 +101,7 @@ async function literalObject(s3: S3, path: string, { bucket, key }: S3Path): Pro
     if (first?.Key !== key) return undefined;
     return { path, version: versionOf(path, first.Size, first.ETag, first.LastModified) };
   } catch (cause) {
-    if (!(cause instanceof HeadgateError) || cause.code !== "SOURCE_DENIED") throw cause;
+    if (!hasCode(cause, "SOURCE_DENIED")) throw cause;
     // Who may read an object need not be allowed to list the bucket.
     const version = await statObject(s3, path).catch(() => s3.signal?.throwIfAborted());
     if (version === undefined) throw cause;

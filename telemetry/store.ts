@@ -23,7 +23,9 @@ export function logStore(log: Log): readonly Listener[] {
       if (problem === undefined) log("info", "the online store holds the applied registry again");
       else log("warn", "the applied registry is not the one this process began with", { reason: problem });
     }),
-    on<{ message: string }>("headgate:store-warning", ({ message }) => log("warn", message)),
+    on<{ message: string; isOver?: boolean }>("headgate:store-warning", ({ message, isOver = false }) =>
+      log(isOver ? "info" : "warn", message),
+    ),
   ];
 }
 

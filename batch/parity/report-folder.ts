@@ -5,7 +5,7 @@
  * The history is last: whatever it names is there.
  */
 
-import { HeadgateError } from "../../errors.ts";
+import { hasCode } from "../../errors.ts";
 import { type JsonValue, writeJson } from "../../features/json-value.ts";
 import type { ObjectStore } from "../../object-store.ts";
 import type { ParityReport } from "./parity-result.ts";
@@ -82,7 +82,7 @@ async function putOnce(objects: ObjectStore, path: string, bytes: Buffer): Promi
   try {
     await objects.put(path, bytes, { ifAbsent: true });
   } catch (cause) {
-    if (!(cause instanceof HeadgateError && cause.code === "CONTROL_CONFLICT")) throw cause;
+    if (!hasCode(cause, "CONTROL_CONFLICT")) throw cause;
     const { bytes: length, etag } = await objects.stat(path);
     if (length !== bytes.length || !bytes.equals(Buffer.from(await objects.read(path, 0, length, etag)))) throw cause;
   }

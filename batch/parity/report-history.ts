@@ -6,7 +6,7 @@
  */
 
 import { setTimeout as pause } from "node:timers/promises";
-import { HeadgateError } from "../../errors.ts";
+import { HeadgateError, hasCode } from "../../errors.ts";
 import { type JsonValue, writeJson } from "../../features/json-value.ts";
 import type { ObjectStore } from "../../object-store.ts";
 import type { ParityReport, ViewParity } from "./parity-result.ts";
@@ -123,7 +123,7 @@ interface HistoryVersion {
 
 async function readVersion(objects: ObjectStore, path: string): Promise<HistoryVersion> {
   const version = await objects.stat(path).catch((cause: unknown) => {
-    if (cause instanceof HeadgateError && cause.code === "SOURCE_NOT_FOUND") return undefined;
+    if (hasCode(cause, "SOURCE_NOT_FOUND")) return undefined;
     throw cause;
   });
   if (version === undefined) return { history: { runs: [] }, etag: undefined };

@@ -8,7 +8,7 @@
  */
 
 import { channel } from "node:diagnostics_channel";
-import { HeadgateError } from "../../errors.ts";
+import { HeadgateError, hasCode } from "../../errors.ts";
 import type { OnlineStore } from "./online-store.ts";
 
 /** Failures in a row that open it. Fewer open it for a hiccup; each costs its callers one time-out of the store. */
@@ -138,7 +138,7 @@ class Circuit {
 
   #countFailure(cause: unknown, failuresBefore: number): void {
     if (this.#state !== "closed" || this.#isOver) return;
-    if (!(cause instanceof HeadgateError && cause.code === "STORE_UNREACHABLE")) {
+    if (!hasCode(cause, "STORE_UNREACHABLE")) {
       this.#failures = 0;
       return;
     }

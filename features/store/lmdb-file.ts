@@ -3,13 +3,17 @@
  * library could not open, read or write it.
  */
 
+import { channel } from "node:diagnostics_channel";
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HeadgateError, reasonOf } from "../../errors.ts";
 import { lmdbFlaw } from "./lmdb-flaw.ts";
 
 /** LMDB's data file in the store's folder; its lock file lies beside it. */
-export const DATA_FILE = "data.mdb";
+const DATA_FILE = "data.mdb";
+
+/** Published with `{ message, isOver }` when the file that is open is no more the folder's, and when it is again. */
+const storeWarning = channel("headgate:store-warning");
 
 /**
  * Makes the folder if only it is missing and checks what is in it. Throws STORE_UNWRITABLE or STORE_UNREACHABLE naming
@@ -95,4 +99,38 @@ function refuseDamage(directory: string): void {
 /** The error of a store that cannot be used any more; `what` ends its sentence. */
 export function lmdbUnreachable(directory: string, what: string): HeadgateError {
   return new HeadgateError("STORE_UNREACHABLE", `The online store lmdb:${directory} ${what}`);
+}
+
+/** The data file that a store has open: one that was deleted or replaced is read, and written, as if nothing had happened. */
+export class OpenDataFile {
+  readonly #directory: string;
+  readonly #number: number | undefined;
+  #wasThere = true;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#number = this.#numberNow();
+  }
+
+  /** Whether the folder still has it, and tells of it when that is another answer than before. Throws what the file system does. */
+  look(): boolean {
+    const isThere = this.#numberNow() === this.#number;
+    if (isThere !== this.#wasThere && storeWarning.hasSubscribers) {
+      const message = isThere
+        ? `The online store lmdb:${this.#directory} is there again, as this process opened it.`
+        : this.gone().message;
+      storeWarning.publish({ message, isOver: isThere });
+    }
+    this.#wasThere = isThere;
+    return isThere;
+  }
+
+  /** The error of a store whose file is not there any more. */
+  gone(): HeadgateError {
+    return lmdbUnreachable(this.#directory, "was deleted or replaced while it was open. Start this process again.");
+  }
+
+  #numberNow(): number | undefined {
+    return statSync(join(this.#directory, DATA_FILE), { throwIfNoEntry: false })?.ino;
+  }
 }

@@ -13,13 +13,11 @@
  * getBinaryFast gives a buffer that the next get overwrites; it crashes on a file that is not LMDB's, see lmdb-file.ts.
  */
 
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { compareRows } from "../row-order.ts";
 import { lmdbControl } from "./lmdb-control.ts";
-import { DATA_FILE, lmdbFailure, lmdbUnreachable, prepareLmdbDirectory } from "./lmdb-file.ts";
+import { lmdbFailure, lmdbUnreachable, OpenDataFile, prepareLmdbDirectory } from "./lmdb-file.ts";
 import {
   EXPIRY_BYTES,
   FIRST_KEY,
@@ -102,7 +100,7 @@ class LmdbStore implements OnlineStore {
   readonly #records: Database<Buffer, string>;
   readonly #transactionRows: number;
   readonly #transactionBytes: number;
-  readonly #fileNumber: number;
+  readonly #file: OpenDataFile;
   /** Where an expiry and a row are put together before LMDB copies them. */
   #scratch = Buffer.allocUnsafeSlow(4_096);
   #isOpen = true;
@@ -120,11 +118,16 @@ class LmdbStore implements OnlineStore {
     const asText = { encoding: "binary", keyEncoder: TEXT_KEYS } as const;
     this.#rows = environment.openDB<Buffer, string>("rows", asText);
     this.#records = environment.openDB<Buffer, string>("control", asText);
-    this.#fileNumber = statSync(join(options.directory, DATA_FILE)).ino;
+    this.#file = new OpenDataFile(options.directory);
     this.address = `lmdb:${options.directory}`;
     this.tiers = Object.freeze([Object.freeze({ name: "lmdb", read: (requests) => this.read(requests) } as StoreTier)]);
     this.control = lmdbControl(this.#records, {
-      fresh: (read) => this.#fresh(read),
+      fresh: (read) =>
+        this.#fresh(() => {
+          // Whoever serves reads a record every second, also where nobody pings.
+          this.#file.look();
+          return read();
+        }),
       transact: (write) => this.#transact(write),
     });
   }
@@ -195,12 +198,11 @@ class LmdbStore implements OnlineStore {
 
   /** Fails too when the folder was deleted or replaced: who has it open could read the old rows for ever. */
   async ping(): Promise<void> {
-    const file = this.#fresh(() => {
+    const isThere = this.#fresh(() => {
       this.#records.getBinaryFast("ping");
-      return statSync(join(this.#directory, DATA_FILE), { throwIfNoEntry: false });
+      return this.#file.look();
     });
-    if (file?.ino === this.#fileNumber) return;
-    throw lmdbUnreachable(this.#directory, "was deleted or replaced while it was open. Start this process again.");
+    if (!isThere) throw this.#file.gone();
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@
 
 import { execFile } from "node:child_process";
 import { channel } from "node:diagnostics_channel";
-import { ERRORS, type ErrorCode, HeadgateError } from "../../errors.ts";
+import { ERRORS, type ErrorCode, HeadgateError, hasCode } from "../../errors.ts";
 import { findView } from "../../features/catalog.ts";
 import type { Registry } from "../../features/registry.ts";
 import { shown } from "../../features/shown.ts";
@@ -86,7 +86,7 @@ export function createFeastMaterialize({ registry, run }: FeastMaterializeOption
     try {
       await loading;
     } catch (thrown) {
-      if (!(thrown instanceof HeadgateError) || thrown.code !== "MATERIALIZE_RUNNING") throw thrown;
+      if (!hasCode(thrown, "MATERIALIZE_RUNNING")) throw thrown;
       return feastConflict(thrown.message, views, requestId);
     }
     return feastAnswer(200, "null", requestId);

@@ -33,10 +33,15 @@ test("the tarball has what a user runs and reads, and nothing else", () => {
   const paths = tarball.files.map(({ path }) => path);
   const tops = new Set(paths.map((path) => (path.startsWith("examples/") ? "examples/churn" : path.split("/")[0]!)));
   expect([...tops].sort()).toEqual(
-    ["CHANGELOG.md", "LICENSE", "README.md", "deploy", "dist", "docs", "examples/churn", "package.json"].sort(),
+    ["CHANGELOG.md", "LICENSE", "README.md", "bin", "deploy", "dist", "docs", "examples/churn", "package.json"].sort(),
   );
   expect(paths.filter((path) => /\.test\.|fixtures|conformance|\/tools\/|\.headgate\/|__/.test(path))).toEqual([]);
-  for (const needed of ["dist/cli.js", "dist/headgate.d.ts", "dist/gateway/docs-assets/swagger-ui.css"]) {
+  for (const needed of [
+    "bin/headgate.mjs",
+    "dist/cli.js",
+    "dist/headgate.d.ts",
+    "dist/gateway/docs-assets/swagger-ui.css",
+  ]) {
     expect(paths).toContain(needed);
   }
   expect(tarball.size).toBeLessThan(PACKED_BYTES_MAX);
