@@ -22,7 +22,7 @@ export async function listen(
 ): Promise<string> {
   await new Promise<void>((listening, fail) => {
     server.once("listening", listening);
-    // Stays: what comes later is of one connection that could not be accepted, which its client is told.
+    // Stays: a connection that could not be accepted later on, such as for want of memory, must not end the process.
     server.on("error", (cause: NodeJS.ErrnoException) => {
       const problem =
         cause.code === "EADDRINUSE"

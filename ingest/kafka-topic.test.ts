@@ -91,10 +91,10 @@ test("it is waited for until its leaders are known, but not for ever", async () 
   const pause = async (ms: number) => void pauses.push(ms);
   const slow = adminOf({ looks: ["UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE", -1, 1] });
   await createTopicLike(slow.admin, "orders.dlq", "orders", pause);
-  expect(pauses).toEqual([100, 100, 100]);
+  expect(pauses).toEqual([250, 250, 250]);
   const never = adminOf({ looks: [-1] });
   await createTopicLike(never.admin, "orders.dlq", "orders", pause);
-  expect(pauses.length).toBe(3 + 50);
+  expect(pauses.length).toBe(3 + 20);
 });
 
 test("what keeps it from being looked for is thrown", async () => {

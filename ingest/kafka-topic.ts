@@ -10,7 +10,7 @@ export type TopicAdmin = Pick<Admin, "fetchTopicMetadata" | "createTopics" | "de
 /**
  * Creates a topic where it is missing: with as many partitions and replicas as another has, for messages somewhat larger
  * than that one's, and never compacted. Where the cluster forbids that size it has the cluster's. It can be written to then,
- * unless the cluster takes over 5 s to agree on its leaders. Throws what kafkajs does.
+ * unless the cluster takes long, at least 5 s, to agree on its leaders. Throws what kafkajs does.
  */
 export async function createTopicLike(
   admin: TopicAdmin,
@@ -49,9 +49,9 @@ async function createTopic(admin: TopicAdmin, topic: ITopicConfig): Promise<void
   await admin.createTopics({ topics: [topic], waitForLeaders: false });
 }
 
-const LEADERS_PAUSE_MS = 100;
-/** How often a new topic is looked for before whoever writes to it has to find out. */
-const LEADERS_LOOKS = 50;
+const LEADERS_PAUSE_MS = 250;
+/** How often a new topic is looked for before whoever writes to it has to find out. A look is short unless kafkajs asks again itself, as it does for a leader. */
+const LEADERS_LOOKS = 20;
 
 async function awaitLeaders(admin: TopicAdmin, topic: string, pause: (ms: number) => Promise<unknown>): Promise<void> {
   for (let i = 0; i < LEADERS_LOOKS; i++) {

@@ -104,12 +104,13 @@ export function lmdbUnreachable(directory: string, what: string): HeadgateError 
 /** The data file that a store has open: one that was deleted or replaced is read, and written, as if nothing had happened. */
 export class OpenDataFile {
   readonly #directory: string;
-  readonly #number: number | undefined;
+  readonly #number: number;
   #wasThere = true;
 
+  /** Throws what the file system does where the file is gone already. */
   constructor(directory: string) {
     this.#directory = directory;
-    this.#number = this.#numberNow();
+    this.#number = statSync(join(directory, DATA_FILE)).ino;
   }
 
   /** Whether the folder still has it, and tells of it when that is another answer than before. Throws what the file system does. */

@@ -106,8 +106,8 @@ test.each<[route: string, status: number, over?: Override]>([
   ["GET /readyz", 200],
   ["GET /metrics", 200],
   ["PUT /models/{name}/traffic", 200, { body: { stable: 1 } }],
-  ["DELETE /models/{name}/versions/{version}", 204, { parameters: { version: "2" } }],
-  ["DELETE /models/{name}", 204],
+  ["DELETE /models/{name}/versions/{version}", 204, { parameters: { name: "churn", version: "2" } }],
+  ["DELETE /models/{name}", 204, { parameters: { name: "churn" } }],
   ["GET /readyz", 200],
 ])("%s answers %i, as it is told", async (route, status, over) => {
   expect((await ask(route, over)).status).toBe(status);

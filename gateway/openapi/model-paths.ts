@@ -51,19 +51,23 @@ const BINARY: JsonObject = { type: "string", format: "binary" };
 const LOCATION: JsonObject = { location: { description: "The version's path.", schema: TEXT } };
 const GONE: JsonObject = { "204": { description: "It is gone." } };
 
-/** The paths. */
+/** The paths. What deletes has no example to be sent: the page would need one click to take away what serves. */
 export function modelPaths({ model, version }: Pick<ExampleProject, "model" | "version">): JsonObject {
   const parameters: Parameters = {
-    name: parameter("name", "path", "The model's name.", model),
-    version: parameter("version", "path", "The version's number.", String(version)),
+    name: parameter("name", "path", NAME, model),
+    nameToDelete: parameter("name", "path", NAME),
+    version: parameter("version", "path", VERSION, String(version)),
+    versionToDelete: parameter("version", "path", VERSION),
     ifMatch: parameter("if-match", "header", "The model's ETag, as it was decided on."),
   };
   return { ...wholeModelPaths(parameters, version), ...versionPaths(parameters) };
 }
 
-type Parameters = Readonly<Record<"name" | "version" | "ifMatch", JsonObject>>;
+const NAME = "The model's name.";
+const VERSION = "The version's number.";
+type Parameters = Readonly<Record<"name" | "nameToDelete" | "version" | "versionToDelete" | "ifMatch", JsonObject>>;
 
-function wholeModelPaths({ ifMatch, name }: Parameters, stable: number): JsonObject {
+function wholeModelPaths({ ifMatch, name, nameToDelete }: Parameters, stable: number): JsonObject {
   return {
     "/models": {
       get: operation("List models", "models", { responses: { "200": answer("OK", "Models") } }),
@@ -75,7 +79,7 @@ function wholeModelPaths({ ifMatch, name }: Parameters, stable: number): JsonObj
       }),
       delete: operation("Delete a model with all of its versions", "models", {
         ...ADMIN_TOKEN,
-        parameters: [name, ifMatch],
+        parameters: [nameToDelete, ifMatch],
         responses: { ...GONE, ...DELETE_REFUSALS },
       }),
     },
@@ -96,7 +100,7 @@ function wholeModelPaths({ ifMatch, name }: Parameters, stable: number): JsonObj
   };
 }
 
-function versionPaths({ ifMatch, name, version }: Parameters): JsonObject {
+function versionPaths({ ifMatch, name, nameToDelete, version, versionToDelete }: Parameters): JsonObject {
   return {
     "/models/{name}/versions": {
       post: operation("Deploy a version: check the file, store it", "models", {
@@ -126,7 +130,7 @@ function versionPaths({ ifMatch, name, version }: Parameters): JsonObject {
       }),
       delete: operation("Delete a version for good", "models", {
         ...ADMIN_TOKEN,
-        parameters: [name, version, ifMatch],
+        parameters: [nameToDelete, versionToDelete, ifMatch],
         responses: { ...GONE, ...DELETE_VERSION_REFUSALS },
       }),
     },
