@@ -9,6 +9,8 @@ const cli = new URL("../dist/cli.js", import.meta.url);
 if (existsSync(cli)) {
   await import(cli.href);
 } else {
-  process.stderr.write("headgate: this checkout of Headgate is not built yet; run npm run build in it.\n");
+  const isInstalled = existsSync(new URL("../node_modules", import.meta.url));
+  const next = isInstalled ? "npm run build" : "npm ci && npm run build";
+  process.stderr.write(`headgate: this checkout of Headgate is not built yet; run ${next} in it.\n`);
   process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type ParityVerdict, readParityVerdicts, recordParityVerdict } from "./parity-verdict.ts";
+import { lastRunMs, type ParityVerdict, readParityVerdicts, recordParityVerdict } from "./parity-verdict.ts";
 import { openMemoryStore } from "./store/memory.ts";
 
 const NOTHING = { checked: 0, compared: 0 };
@@ -32,15 +32,17 @@ function verdictThatCounts(all: readonly ParityVerdict[]): ParityVerdict {
   return whole?.verdict === "fail" ? whole : last;
 }
 
-test("after any runs the verdict that counts is recorded, and each run is told what stays", () =>
+test("after any runs the verdict that counts and the last run's time are recorded, and each run is told what stays", () =>
   fc.assert(
     fc.asyncProperty(runs, async (all) => {
       const { control } = openMemoryStore();
       for (const [i, one] of all.entries()) {
         const stays = await recordParityVerdict(control, "a", one);
         const counts = verdictThatCounts(all.slice(0, i + 1));
-        expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(counts);
-        expect(stays).toEqual(counts === one ? undefined : counts);
+        const kept = (await readParityVerdicts(control, ["a"])).get("a")!;
+        expect({ ...kept, last_run_at_ms: undefined }).toEqual(counts);
+        expect(lastRunMs(kept)).toBe(one.at_ms);
+        expect(stays?.run).toBe(counts === one ? undefined : counts.run);
       }
     }),
   ));

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import {
+  isStandingFailure,
+  lastRunMs,
   type ParityVerdict,
   parityVerdictReader,
   presentVerdicts,
@@ -54,14 +56,42 @@ test.each<[string, ParityVerdict, boolean]>([
   const { control } = openMemoryStore();
   await recordParityVerdict(control, "a", failed(1));
   expect(await recordParityVerdict(control, "a", later)).toEqual(stays ? failed(1) : undefined);
-  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(stays ? failed(1) : later);
+  const counts = (await readParityVerdicts(control, ["a"])).get("a")!;
+  expect(counts).toEqual(stays ? failed(1, { last_run_at_ms: 2 }) : later);
+  expect(lastRunMs(counts)).toBe(2);
+});
+
+test("the last run's time goes on while a failing verdict stays, and with the verdict that lifts it never back", async () => {
+  const { control } = openMemoryStore();
+  const kept = async () => (await readParityVerdicts(control, ["a"])).get("a")!;
+  // A record as it was made before the time of the last run was kept: that is its own.
+  await recordParityVerdict(control, "a", failed(1));
+  expect(await kept()).not.toHaveProperty("last_run_at_ms");
+  expect(lastRunMs(await kept())).toBe(1);
+  for (const at_ms of [3, 7, 5]) {
+    expect(await recordParityVerdict(control, "a", verdictAt(at_ms, SAMPLE))).toMatchObject({ run: "run 1" });
+  }
+  expect(await kept()).toEqual(failed(1, { last_run_at_ms: 7 }));
+  await recordParityVerdict(control, "a", verdictAt(6));
+  expect(await kept()).toEqual(verdictAt(6, { last_run_at_ms: 7 }));
+  await recordParityVerdict(control, "a", verdictAt(8));
+  expect(await kept()).toEqual(verdictAt(8));
+});
+
+test("a failing verdict stays and is told even where the time of the run that it outweighs can't be written", async () => {
+  const { control } = openMemoryStore();
+  await recordParityVerdict(control, "a", failed(1));
+  const tell = (compareAndSet: typeof control.compareAndSet) =>
+    recordParityVerdict({ ...control, compareAndSet }, "a", verdictAt(2, SAMPLE));
+  expect(await tell(async () => false)).toEqual(failed(1));
+  expect(await tell(() => Promise.reject(new Error("away")))).toEqual(failed(1));
 });
 
 test("a failing verdict of all entities takes its place even when a sample that ended later was recorded first", async () => {
   const { control } = openMemoryStore();
   await recordParityVerdict(control, "a", verdictAt(2, SAMPLE));
   expect(await recordParityVerdict(control, "a", failed(1))).toBeUndefined();
-  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(1));
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(1, { last_run_at_ms: 2 }));
 });
 
 test.each<[string, ParityVerdict, ParityVerdict]>([
@@ -90,13 +120,13 @@ test("a failing verdict of all entities that is recorded while a sample's is sta
     },
   };
   expect(await recordParityVerdict(racing, "a", verdictAt(3, SAMPLE))).toEqual(failed(2));
-  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(2));
+  expect((await readParityVerdicts(control, ["a"])).get("a")).toEqual(failed(2, { last_run_at_ms: 3 }));
 });
 
-test("a verdict of another definition than the present one does not pass", () => {
+test("a verdict of another definition than the present one does not pass, nor does it stay", () => {
   const verdicts = new Map([
     ["a", verdictAt(1)],
-    ["b", verdictAt(1, { definition: "two" })],
+    ["b", failed(1, { definition: "two" })],
     ["c", verdictAt(1)],
   ]);
   const present = presentVerdicts(verdicts, (view) => (view === "c" ? undefined : "one"));
@@ -106,6 +136,10 @@ test("a verdict of another definition than the present one does not pass", () =>
     ["c", "fail"],
   ]);
   expect(present.get("b")!.reason).toContain("another definition");
+  expect([...verdicts.values(), ...present.values()].map(isStandingFailure)).toEqual([
+    ...[false, true, false],
+    ...[false, false, false],
+  ]);
 });
 
 test("a store that is away is no fault of the run, nor of who reads", async () => {

@@ -1,8 +1,9 @@
 /**
  * What parity found of a view: a control record `parity/<view>`, for those who go by it without comparing: metrics,
  * readiness, a model's deploy. It is what the last run found, except that mismatches which a run over all entities found
- * stay until one over all of them again finds none: a sample may just not have looked at them. As with a view's loads
- * (materialized-view.ts), a record that could not be written is no fault of the run, and shows as the age of the one
+ * stay until one over all of them again finds none: a sample may just not have looked at them. When the last run was done
+ * is kept beside such a verdict, so that one that stays is not taken for runs that no longer happen. As with a view's
+ * loads (materialized-view.ts), a record that could not be written is no fault of the run, and shows as the age of the one
  * before.
  */
 
@@ -35,6 +36,8 @@ export interface ParityVerdict {
   readonly definition: string;
   /** The part of the entities that was looked at; null: all. */
   readonly sample: { readonly share: number; readonly seed: number } | null;
+  /** When a run that ended later, and whose verdict does not count, was done, epoch ms; see lastRunMs. */
+  readonly last_run_at_ms?: number;
 }
 
 /** The verdicts that count, by view; a view that was never compared is not among them. */
@@ -44,8 +47,8 @@ export type ParityVerdicts = ReadonlyMap<string, ParityVerdict>;
 const RECORD_TRIES = 3;
 
 /**
- * Records a verdict, unless one of a run that ended later is there, or a failing one that it can't lift. Gives the latter:
- * the one that counts in its stead. Never throws.
+ * Records a verdict, unless one of a run that ended later is there, or a failing one that it can't lift. In the latter
+ * case only the time of its run is recorded, and the failing one, which counts in its stead, is given. Never throws.
  */
 export async function recordParityVerdict(
   control: ControlStore,
@@ -53,25 +56,46 @@ export async function recordParityVerdict(
   verdict: ParityVerdict,
 ): Promise<ParityVerdict | undefined> {
   const name = recordName(view);
+  let standing: ParityVerdict | undefined;
   try {
     for (let tries = 0; tries < RECORD_TRIES; tries++) {
       const bytes = await control.get(name);
       const before = parse(bytes);
-      if (before !== undefined) {
-        if (outweighs(before, verdict)) return before;
-        if (before.at_ms > verdict.at_ms && !outweighs(verdict, before)) return undefined;
-      }
-      if (await control.compareAndSet(name, bytes, Buffer.from(JSON.stringify(verdict)))) return undefined;
+      standing = before !== undefined && outweighs(before, verdict) ? before : undefined;
+      const record = nextRecord(before, verdict);
+      if (record === before || (await control.compareAndSet(name, bytes, Buffer.from(JSON.stringify(record))))) break;
     }
   } catch {
     // The run has said itself what it found.
   }
-  return undefined;
+  return standing;
 }
 
-/** Whether a verdict failed by a look at all entities and the other one, of the same definition, had none: whichever is the later. */
+/** What a view's record is after a run: the one before itself where the run changes nothing. */
+function nextRecord(before: ParityVerdict | undefined, verdict: ParityVerdict): ParityVerdict {
+  if (before === undefined) return verdict;
+  if (outweighs(before, verdict)) return withLastRun(before, verdict.at_ms);
+  if (before.at_ms > verdict.at_ms && !outweighs(verdict, before)) return before;
+  return withLastRun(verdict, lastRunMs(before));
+}
+
+function withLastRun(verdict: ParityVerdict, runMs: number): ParityVerdict {
+  return runMs > lastRunMs(verdict) ? { ...verdict, last_run_at_ms: runMs } : verdict;
+}
+
+/** When the view's last run was done, whichever verdict counts, epoch ms. */
+export function lastRunMs({ at_ms, last_run_at_ms = at_ms }: ParityVerdict): number {
+  return last_run_at_ms;
+}
+
+/** Whether a verdict counts whichever is later: the other one, of the same definition, had no look at all entities. */
 function outweighs(verdict: ParityVerdict, other: ParityVerdict): boolean {
-  return verdict.verdict === "fail" && isWhole(verdict) && !isWhole(other) && verdict.definition === other.definition;
+  return isStandingFailure(verdict) && !isWhole(other) && verdict.definition === other.definition;
+}
+
+/** Whether a verdict failed by a look at all entities, and so stays until another such look passes. */
+export function isStandingFailure(verdict: ParityVerdict): boolean {
+  return verdict.verdict === "fail" && isWhole(verdict);
 }
 
 /** A view that was never materialized, or could not be compared, was not looked at. */
@@ -94,7 +118,10 @@ export function parityVerdictReader(
   return keptReading(() => readParityVerdicts(options.control, options.views), new Map(), options);
 }
 
-/** The verdicts as they count for who serves: one of another definition than the present one does not pass, and says so. */
+/**
+ * The verdicts as they count for who serves: one of another definition than the present one does not pass, and says so.
+ * By the present one nothing was looked at, so that any run takes its place.
+ */
 export function presentVerdicts(
   verdicts: ParityVerdicts,
   definitionOf: (view: string) => string | undefined,
@@ -102,7 +129,7 @@ export function presentVerdicts(
   const present = [...verdicts].map(([view, verdict]): [string, ParityVerdict] =>
     verdict.definition === definitionOf(view)
       ? [view, verdict]
-      : [view, { ...verdict, verdict: "fail", reason: OUTDATED }],
+      : [view, { ...verdict, verdict: "fail", reason: OUTDATED, checked: 0, compared: 0 }],
   );
   return new Map(present);
 }

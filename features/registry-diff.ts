@@ -97,7 +97,7 @@ function refusal(name: string, stored: StoredRowShape, next: StoredRowShape): st
   for (const key of new Set([...Object.keys(stored.joinKeys), ...Object.keys(next.joinKeys)])) {
     const [from, to] = [stored.joinKeys[key], next.joinKeys[key]];
     if (from === to) continue;
-    return `Stored rows are kept under other join keys (join_keys.${key}: ${from ?? "none"} → ${to ?? "none"}); nothing would find them. Declare a view "${name}_v2", load it, and move the models over.`;
+    return `Stored rows are kept under other join keys (join_keys.${key}: ${from ?? "none"} → ${to ?? "none"}); nothing would find them. Declare a view "${name}_v2", load it, and move the models over. A store whose rows nobody needs may be emptied instead, and applied to anew.`;
   }
   for (const [field, to] of Object.entries(next.fields)) {
     const from = stored.fields[field];

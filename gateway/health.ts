@@ -9,7 +9,7 @@ import { reasonOf } from "../errors.ts";
 import type { AppliedRegistry } from "../features/applied-registry.ts";
 import type { AppliedRegistryWatch } from "../features/applied-registry-watch.ts";
 import type { JsonValue } from "../features/json-value.ts";
-import { type ParityVerdicts, presentVerdicts } from "../features/parity-verdict.ts";
+import { isStandingFailure, type ParityVerdicts, presentVerdicts } from "../features/parity-verdict.ts";
 import { viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
 import type { OnlineStore } from "../features/store/online-store.ts";
@@ -33,7 +33,7 @@ export interface HealthOptions {
   /** The same as it is in the store now. */
   readonly registryWatch: Pick<AppliedRegistryWatch, "applied" | "problem">;
   readonly isDraining: () => boolean;
-  /** The last parity verdicts, as far as they are known. */
+  /** The parity verdicts that count, as far as they are known. */
   readonly parity: () => Promise<ParityVerdicts>;
   /** How old a passing verdict of a view that a serving model reads may be, ms; 0: none is asked for. */
   readonly readyParityMs: number;
@@ -86,7 +86,10 @@ function pingProblem({ store, pingTimeoutMs = PING_TIMEOUT_MS }: HealthOptions):
   return withinDeadline(store.ping(), bound, 0, "asking the store").then(() => undefined, reasonOf);
 }
 
-/** The views that serving models read and that have no passing verdict young enough; undefined where all have. */
+/**
+ * The views that serving models read and that have no passing verdict young enough, and which of them only a run over all
+ * entities can lift; undefined where all have one.
+ */
 async function unprovenViews(options: HealthOptions): Promise<string | undefined> {
   const { models, now, parity, readyParityMs, registry, applied } = options;
   if (readyParityMs === 0) return undefined;
@@ -98,7 +101,15 @@ async function unprovenViews(options: HealthOptions): Promise<string | undefined
     const verdict = verdicts.get(name);
     return verdict?.verdict !== "pass" || now() - verdict.at_ms > readyParityMs;
   });
-  return unproven.length === 0 ? undefined : `No recent passing parity verdict of ${unproven.join(", ")}.`;
+  if (unproven.length === 0) return undefined;
+  const failed = unproven.filter((name) => verdicts.has(name) && isStandingFailure(verdicts.get(name)!));
+  return `No recent passing parity verdict of ${unproven.join(", ")}.${standingText(failed)}`;
+}
+
+/** What failed over all entities stays so, however often a sample passes. */
+function standingText(failed: readonly string[]): string {
+  if (failed.length === 0) return "";
+  return ` A run over all entities failed ${failed.join(", ")}, which stays until another passes: headgate parity --views ${failed.join(",")} --sample 1.`;
 }
 
 /** Whether rows kept in memory are served, and how stale they can be. */

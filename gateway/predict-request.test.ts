@@ -80,6 +80,7 @@ describe("the shape of a request", () => {
     [{ model: "m", entities: {}, context: [] }, /"context"/],
     [{ model: "m", entities: {}, explain: "yes" }, /"explain"/],
     [{ model: "m", entities: {}, modle: 1 }, /Unknown member "modle"/],
+    [{ model: "m", entitys: {} }, /Unknown member "entitys"/],
     [JSON.parse('{"model":"m","entities":{},"__proto__":{}}'), /Unknown member "__proto__"/],
   ])("%j is refused, naming the member", (body, sentence) => {
     expect(() => check(body)).toThrow(

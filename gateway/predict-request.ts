@@ -105,7 +105,9 @@ function hasRightShape(body: unknown): body is RightShape {
 function shapeProblem(body: unknown): string {
   const checked = predictRequestSchema.safeParse(body);
   if (checked.success) return "The request body has a member that is not allowed.";
-  const issue = checked.error.issues[0]!;
+  const { issues } = checked.error;
+  const unknown = issues.find(({ code }) => code === "unrecognized_keys");
+  const issue = unknown ?? issues[0]!;
   if (issue.code === "unrecognized_keys") {
     return `Unknown member "${excerpt(issue.keys[0]!)}"; a request has "model", "entities", "context" and "explain".`;
   }

@@ -35,6 +35,25 @@ test("a view that passed lately lets the version through; of a sample it is said
   );
 });
 
+test("of several views that lack it each is named, what failed to be put right and all to be compared", () => {
+  const failed = { ...PASSED, verdict: "fail" as const, reason: "2 % differ." };
+  const old = { ...PASSED, at_ms: NOW_MS - 37 * HOUR_MS };
+  const refusalOf = (entries: readonly [string, ParityVerdict][]) => {
+    try {
+      return checkParity(MANIFEST, ["a", "b", "c", "d"], new Map([...entries, ["c", old], ["d", PASSED]]), NOW_MS);
+    } catch (error) {
+      return (error as Error).message.slice("m.json asks for parity not older than 36h: ".length);
+    }
+  };
+  expect(refusalOf([["a", failed]])).toBe(
+    "a, compared at 2026-11-22T23:00:00.000Z, failed (2 % differ); b was never compared; c was compared at 2026-11-21T11:00:00.000Z. See in the parity report what differs in a, put it right (headgate parity --views a --sample 1 --repair, or load it again), run headgate parity --views a,b,c --sample 1 and deploy again.",
+  );
+  // A run that looked at nothing is lifted by any other, although it was no sample.
+  expect(refusalOf([["a", { ...failed, checked: 0 }]])).toContain(
+    "put it right (headgate parity --repair, or load it again), run headgate parity and deploy again.",
+  );
+});
+
 test.each([
   ["was never compared", undefined, "orders was never compared. Run headgate parity and deploy again."],
   [

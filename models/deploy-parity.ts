@@ -5,7 +5,7 @@
 
 import { HeadgateError } from "../errors.ts";
 import { formatDuration } from "../features/duration.ts";
-import type { ParityVerdict, ParityVerdicts } from "../features/parity-verdict.ts";
+import { isStandingFailure, type ParityVerdict, type ParityVerdicts } from "../features/parity-verdict.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** Checks the views' verdicts; gives what was found in a sentence. Throws PARITY_REQUIRED naming the views. */
@@ -15,32 +15,33 @@ export function checkParity(
   verdicts: ParityVerdicts,
   nowMs: number,
 ): string {
-  const failed: string[] = [];
-  const lacking = views.flatMap((view) => {
-    const verdict = verdicts.get(view);
-    if (verdict === undefined) return [`${view} was never compared`];
-    const at = new Date(verdict.at_ms).toISOString();
-    if (verdict.verdict !== "pass") {
-      failed.push(view);
-      return [`${view}, compared at ${at}, failed (${verdict.reason.replace(/\.+$/, "")})`];
-    }
-    return nowMs - verdict.at_ms <= requireParityMs ? [] : [`${view} was compared at ${at}`];
-  });
+  const isProven = (verdict: ParityVerdict | undefined) =>
+    verdict?.verdict === "pass" && nowMs - verdict.at_ms <= requireParityMs;
+  const lacking = views.filter((view) => !isProven(verdicts.get(view)));
   if (lacking.length === 0) {
     return `${views.map((view) => `${view}${sampleText(verdicts.get(view)!)}`).join(", ")} ${views.length === 1 ? "has" : "have"} a passing verdict not older than ${formatDuration(requireParityMs)}`;
   }
   throw new HeadgateError(
     "PARITY_REQUIRED",
-    `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.join("; ")}. ${nextStep(failed, verdicts)}`,
+    `${file} asks for parity not older than ${formatDuration(requireParityMs)}: ${lacking.map((view) => lackText(view, verdicts.get(view))).join("; ")}. ${nextStep(lacking, verdicts)}`,
   );
 }
 
+function lackText(view: string, verdict: ParityVerdict | undefined): string {
+  if (verdict === undefined) return `${view} was never compared`;
+  const at = new Date(verdict.at_ms).toISOString();
+  return verdict.verdict === "pass"
+    ? `${view} was compared at ${at}`
+    : `${view}, compared at ${at}, failed (${verdict.reason.replace(/\.+$/, "")})`;
+}
+
 /** What failed fails again until its rows are put right, and where all entities were looked at all must be again. */
-function nextStep(failed: readonly string[], verdicts: ParityVerdicts): string {
+function nextStep(lacking: readonly string[], verdicts: ParityVerdicts): string {
+  const failed = lacking.filter((view) => verdicts.has(view) && verdicts.get(view)!.verdict !== "pass");
   if (failed.length === 0) return "Run headgate parity and deploy again.";
-  const isWhole = failed.some((view) => verdicts.get(view)!.sample === null);
-  const all = isWhole ? ` --views ${failed.join(",")} --sample 1` : "";
-  return `See in the parity report what differs in ${failed.join(", ")}, put it right (headgate parity${all} --repair, or load it again), run headgate parity${all} and deploy again.`;
+  const isWhole = failed.some((view) => isStandingFailure(verdicts.get(view)!));
+  const all = (views: readonly string[]) => (isWhole ? ` --views ${views.join(",")} --sample 1` : "");
+  return `See in the parity report what differs in ${failed.join(", ")}, put it right (headgate parity${all(failed)} --repair, or load it again), run headgate parity${all(lacking)} and deploy again.`;
 }
 
 /** Of a sample it is only a bound that is known, and that of the entities in the files alone. */

@@ -197,7 +197,7 @@ test("a folder that has vanished takes no model along", async () => {
   await open();
   const before = models.list();
   await rm(directory, { recursive: true });
-  await models.refresh();
+  await expect(models.refresh()).rejects.toMatchObject({ code: "REPOSITORY_UNREACHABLE" });
   expect(models.list()).toBe(before);
   expect(models.get("double")!.stable!.state).toBe("READY");
 });

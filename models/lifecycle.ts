@@ -19,9 +19,8 @@ export interface Models {
   /**
    * Reads the repository again, one model or all, and resolves when what it says is served; see RefreshedUntil, which is
    * "loaded" unless given. One at a time a model; asked for during one, what needs no load is served at once, and the rest
-   * is done once more. Rejects when the repository does not answer or a worker process ended, and it is to be tried again;
-   * what serves stays. Where the folder is not there, what serves stays, too: asked for one model it rejects, asked for all, as
-   * after `close`, it does nothing.
+   * is done once more. Rejects when the repository does not answer, as one whose folder has vanished, or a worker process
+   * ended, and it is to be tried again; what serves stays. After `close` it does nothing.
    */
   refresh(name?: string, until?: RefreshedUntil): Promise<void>;
   /** Closes every loaded version, once nobody holds it. */
@@ -60,7 +59,7 @@ class OpenModels implements Models {
     this.#isServing = true;
   }
 
-  /** Undefined: the folder is not there, which is not to say that its models were retired. */
+  /** Undefined: the folder is not there yet, which is not to say that models were retired. */
   async #modelsThere(): Promise<readonly string[] | undefined> {
     try {
       return await this.#options.repository.models();

@@ -7,8 +7,8 @@ import { hasCode } from "../errors.ts";
 import type { ModelRepository } from "./repository.ts";
 
 /**
- * Asks the repository itself, so that what is read of it next is not what a copy has. Throws REPOSITORY_UNREACHABLE. A
- * folder that is not there yet is an empty one, which the first version makes.
+ * Asks the repository itself, so that what is read of it next is not what a copy has. Throws REPOSITORY_UNREACHABLE, also
+ * of a folder that has vanished; one that was never there is an empty one, which the first version makes.
  */
 export async function requireAnswer(repository: ModelRepository): Promise<void> {
   try {

@@ -23,7 +23,7 @@ import {
   versionPath,
   versionsThere,
 } from "./repository-layout.ts";
-import { type RepositoryStore, unreachable } from "./repository-store.ts";
+import type { RepositoryStore } from "./repository-store.ts";
 
 /** A file of the repository and where it was, for messages. */
 export interface RepositoryFile<Content> {
@@ -76,7 +76,7 @@ export function repositoryReads(store: RepositoryStore): RepositoryReads {
       return there(model, listed);
     },
     fingerprints: async (model) => {
-      const listed = await listModelOfRoot(store, model);
+      const listed = await listModel(store, model);
       if (!holdsModel(model, listed)) throw noModel(store, model);
       checkFolders(store, model, listed);
       const versions = await there(model, listed);
@@ -155,36 +155,41 @@ function checkFolders(
   if (isEmpty && files.size === 0 && store.isRemote) throw noModel(store, model);
 }
 
+/** What listing needs of a store. */
+type Listing = Pick<RepositoryStore, "address" | "list">;
+
 /** What a listing says of one model. Throws MODEL_NOT_FOUND. */
-export async function listModel(store: Pick<RepositoryStore, "address" | "list">, model: string): Promise<ListedModel> {
+export async function listModel(store: Listing, model: string): Promise<ListedModel> {
   checkModelName(model);
   try {
     return listedModel(await store.list(model));
   } catch (cause) {
-    throw hasCode(cause, "SOURCE_NOT_FOUND") ? noModel(store, model) : cause;
+    throw hasCode(cause, "SOURCE_NOT_FOUND") ? await absent(store, noModel(store, model)) : cause;
   }
 }
 
-/** The same, where nothing is said of a model whose root has vanished, such as that of a volume that is not mounted. */
-async function listModelOfRoot(store: RepositoryStore, model: string): Promise<ListedModel> {
+/** The same, or undefined where there is no such model. Throws MODEL_NOT_FOUND for what can't be a name. */
+export async function listModelOrNone(store: Listing, model: string): Promise<ListedModel | undefined> {
+  checkModelName(model);
   try {
     return await listModel(store, model);
   } catch (cause) {
-    throw hasCode(cause, "MODEL_NOT_FOUND") ? await absent(store, cause) : cause;
+    if (hasCode(cause, "MODEL_NOT_FOUND")) return undefined;
+    throw cause;
   }
 }
 
-/** The refusal of what is not there: a root that is not there refuses nothing, it is away. */
-async function absent(store: RepositoryStore, refusal: HeadgateError): Promise<unknown> {
+/** The refusal of what is not there; nothing is said of what was below a root that has vanished. */
+async function absent(store: Listing, refusal: HeadgateError): Promise<unknown> {
   try {
     await store.list("");
     return refusal;
   } catch (cause) {
-    return hasCode(cause, "SOURCE_NOT_FOUND") ? unreachable(store.address, cause) : cause;
+    return hasCode(cause, "SOURCE_NOT_FOUND") ? refusal : cause;
   }
 }
 
-function noModel(store: Pick<RepositoryStore, "address">, model: string): HeadgateError {
+function noModel(store: Listing, model: string): HeadgateError {
   return new HeadgateError("MODEL_NOT_FOUND", `There is no model "${model}" in ${store.address}.`);
 }
 
@@ -226,7 +231,10 @@ async function readTraffic(store: RepositoryStore, model: string): Promise<Traff
   const refuse: Refuse = (file, reason) =>
     new HeadgateError("TRAFFIC_INVALID", `${file} ${reason}; put another file in its place.`);
   const found = await readBounded(store, `${model}/${TRAFFIC_FILE}`, TRAFFIC_MAX_BYTES, refuse);
-  return found === undefined ? undefined : Object.freeze({ ...textOf(found), etag: found.etag });
+  if (found !== undefined) return Object.freeze({ ...textOf(found), etag: found.etag });
+  // Asked of the model's folder, since many models have none: a root that has vanished must not make the newest serve.
+  await listModelOrNone(store, model);
+  return undefined;
 }
 
 type Refuse = (file: string, reason: string) => HeadgateError;

@@ -29,7 +29,10 @@ export interface RepositoryStore {
   readonly isRemote: boolean;
   /** A path as a person would write it. */
   locate(path: string): string;
-  /** What is below the root (""), or below one model's folder. Throws SOURCE_NOT_FOUND where the root is not there. */
+  /**
+   * What is below the root (""), or below one model's folder. Throws SOURCE_NOT_FOUND where it is not there; a root that
+   * was there before does not answer.
+   */
   list(folder: string): Promise<readonly FolderEntry[]>;
   /** The same, never from a copy: it throws when the repository does not answer. */
   listNow(folder: string): Promise<readonly FolderEntry[]>;
@@ -37,7 +40,7 @@ export interface RepositoryStore {
   stat(path: string): Promise<ObjectVersion>;
   /** All bytes of that version. Throws SOURCE_CHANGED when it is no more. */
   read(path: string, version: ObjectVersion): Promise<Uint8Array>;
-  /** See ObjectStore.put. Throws CONTROL_CONFLICT. */
+  /** See ObjectStore.put; a root that has vanished is not made again. Throws CONTROL_CONFLICT. */
   put(path: string, bytes: Uint8Array, condition?: PutCondition): Promise<string>;
   /** Removes a file; one that is not there is no failure. */
   delete(path: string): Promise<void>;
@@ -55,31 +58,44 @@ export function openRepositoryStore(objects: ObjectStore, address: string): Repo
   const locate = (path: string): string => (isRemote ? `${root}/${path}` : join(root, path));
   const told = tellingOfAnswers(root);
   const list = (folder: string) =>
-    folder === "" ? told(objects.listBelow(root, LEVELS), true) : told(objects.listBelow(locate(folder), LEVELS - 1));
+    folder === ""
+      ? told(objects.listBelow(root, LEVELS), "root")
+      : told(objects.listBelow(locate(folder), LEVELS - 1), "below");
+  // Where it was never there, the first put makes it.
+  const requireRoot = () =>
+    told(objects.listBelow(root, 1), "root").catch((cause: unknown) => {
+      if (!hasCode(cause, "SOURCE_NOT_FOUND")) throw cause;
+    });
   return Object.freeze({
     address: root,
     isRemote,
     locate,
     list,
     listNow: list,
-    stat: (path: string) => told(objects.stat(locate(path))),
+    stat: (path: string) => told(objects.stat(locate(path)), "below"),
     // A bucket's object is read in ranges of bounded size, side by side.
     read: async (path: string, { bytes, etag }: ObjectVersion) =>
-      new Uint8Array(await told(objects.read(locate(path), 0, bytes, etag))),
-    put: (path: string, bytes: Uint8Array, condition?: PutCondition) =>
-      told(objects.put(locate(path), bytes, condition)),
-    delete: (path: string) => told(objects.delete(locate(path))),
-    removeLeftovers: (folder: string) => told(objects.removeLeftovers(locate(folder))),
-    removeFolder: (folder: string) => told(objects.removeFolder(locate(folder))),
+      new Uint8Array(await told(objects.read(locate(path), 0, bytes, etag), "below")),
+    put: async (path: string, bytes: Uint8Array, condition?: PutCondition) => {
+      // A put makes the folders that it lacks; a bucket is made by none.
+      if (!isRemote) await requireRoot();
+      return told(objects.put(locate(path), bytes, condition), "below");
+    },
+    delete: (path: string) => told(objects.delete(locate(path)), "removal"),
+    removeLeftovers: (folder: string) => told(objects.removeLeftovers(locate(folder)), "removal"),
+    removeFolder: (folder: string) => told(objects.removeFolder(locate(folder)), "removal"),
     close: () => objects.close(),
   });
 }
 
+/** What is asked for: the root, what is below it, or that something is gone, which succeeds without a root, too. */
+type Asked = "root" | "below" | "removal";
+
 /**
- * Makes failures the repository's: what is not one of the store's own refusals is a disk or a network that fails. A root
- * that was there and is not any more is told as one, such as that of a volume which is not mounted.
+ * Makes failures the repository's: what is not one of the store's own refusals is a disk or a network that fails, and so is
+ * a root that was there and is not any more, such as one below a volume that is not mounted.
  */
-function tellingOfAnswers(address: string): <T>(asked: Promise<T>, isRoot?: boolean) => Promise<T> {
+function tellingOfAnswers(address: string): <T>(work: Promise<T>, asked: Asked) => Promise<T> {
   let isAway = false;
   let wasThere = false;
   let hasVanished = false;
@@ -89,25 +105,27 @@ function tellingOfAnswers(address: string): <T>(asked: Promise<T>, isRoot?: bool
     const event: RepositoryAnswerEvent = { address, isAway, reason };
     if (repositoryAnswer.hasSubscribers) repositoryAnswer.publish(event);
   };
-  return async (asked, isRoot = false) => {
+  return async (work, asked) => {
+    // When it was begun: a root that is made meanwhile has not vanished.
+    const mayVanish = asked === "root" && wasThere;
     try {
-      const answer = await asked;
-      wasThere ||= isRoot;
+      const answer = await work;
+      if (asked === "removal") return answer;
+      wasThere = true;
       hasVanished = false;
       become(false);
       return answer;
     } catch (cause) {
-      const isAnswer = cause instanceof HeadgateError && cause.code !== "SOURCE_UNREACHABLE";
-      hasVanished ||= isRoot && wasThere && hasCode(cause, "SOURCE_NOT_FOUND");
+      const isVanished = mayVanish && hasCode(cause, "SOURCE_NOT_FOUND");
+      const isAnswer = cause instanceof HeadgateError && cause.code !== "SOURCE_UNREACHABLE" && !isVanished;
+      hasVanished ||= isVanished;
       become(!isAnswer || hasVanished, reasonOf(cause));
-      if (isAnswer) throw cause;
-      throw unreachable(address, cause);
+      throw isAnswer ? cause : unreachable(address, cause);
     }
   };
 }
 
-/** What is thrown of a repository that does not answer. */
-export function unreachable(address: string, cause: unknown): HeadgateError {
+function unreachable(address: string, cause: unknown): HeadgateError {
   const sentence = `The model repository ${address} does not answer: ${reasonOf(cause)}`;
   return new HeadgateError("REPOSITORY_UNREACHABLE", sentence, cause);
 }

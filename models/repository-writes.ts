@@ -16,7 +16,13 @@ import {
   TRAFFIC_FILE,
   versionPath,
 } from "./repository-layout.ts";
-import { listModel, MANIFEST_MAX_BYTES, MODEL_MAX_BYTES, TRAFFIC_MAX_BYTES } from "./repository-reads.ts";
+import {
+  listModel,
+  listModelOrNone,
+  MANIFEST_MAX_BYTES,
+  MODEL_MAX_BYTES,
+  TRAFFIC_MAX_BYTES,
+} from "./repository-reads.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 
 /** A version to be added: the model's file, named model.onnx, its files of weights, and its manifest. */
@@ -51,24 +57,14 @@ export function repositoryWrites(store: RepositoryStore): RepositoryWrites {
 }
 
 async function nextVersion(store: RepositoryStore, model: string): Promise<number> {
-  const listed = await listModelOrNone(store, model);
+  const listed = await listModelOrNone(listedNow(store), model);
   const taken = [...(listed?.versions.keys() ?? []), ...(listed?.claims ?? [])];
   return taken.reduce((most, version) => Math.max(most, version), 0) + 1;
 }
 
 /** Never from a copy, whose numbers may be taken by now. */
-function listModelNow(store: RepositoryStore, model: string): Promise<ListedModel> {
-  return listModel({ address: store.address, list: store.listNow }, model);
-}
-
-async function listModelOrNone(store: RepositoryStore, model: string): Promise<ListedModel | undefined> {
-  try {
-    return await listModelNow(store, model);
-  } catch (cause) {
-    checkModelName(model);
-    if (hasCode(cause, "MODEL_NOT_FOUND")) return undefined;
-    throw cause;
-  }
+function listedNow({ address, listNow }: RepositoryStore): Pick<RepositoryStore, "address" | "list"> {
+  return { address, list: listNow };
 }
 
 async function addVersion(
@@ -79,7 +75,7 @@ async function addVersion(
 ): Promise<void> {
   checkVersion(model, version);
   checkUpload(upload);
-  const listed = await listModelOrNone(store, model);
+  const listed = await listModelOrNone(listedNow(store), model);
   // A claim would hide what somebody has put there by hand.
   if (listed?.versions.has(version) || listed?.claims.has(version)) throw taken(store, model, version);
   await claim(store, model, version);
@@ -176,7 +172,7 @@ async function removeLeftovers(store: RepositoryStore, model: string, listed: Li
 
 async function deleteVersion(store: RepositoryStore, model: string, version: number): Promise<void> {
   checkVersion(model, version);
-  const listed = await listModelNow(store, model);
+  const listed = await listModel(listedNow(store), model);
   if (isAbsent(listed, version)) {
     // Names that no listing shows may be left.
     if (listed.versions.has(version)) await removeFolder(store, model, version);
@@ -187,7 +183,7 @@ async function deleteVersion(store: RepositoryStore, model: string, version: num
 }
 
 async function deleteModel(store: RepositoryStore, model: string, last: number | undefined): Promise<void> {
-  const listed = await listModelNow(store, model);
+  const listed = await listModel(listedNow(store), model);
   const versions = [...listed.versions.keys()].sort((a, b) => Number(a === last) - Number(b === last) || a - b);
   const there = versions.filter((version) => !isAbsent(listed, version));
   const own = [TRAFFIC_FILE, MANIFEST_FILE].filter((name) => listed.files.has(name));

@@ -65,9 +65,12 @@ test("a folder that vanishes is away, whatever else is asked of it; one that was
   await repository.snapshot();
   await rm(directory, { recursive: true });
   for (let look = 0; look < 2; look++) {
-    await expect(repository.snapshot()).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
     const away = { code: "REPOSITORY_UNREACHABLE" };
+    await expect(repository.snapshot()).rejects.toMatchObject(away);
+    await expect(repository.versions("churn")).rejects.toMatchObject(away);
     await expect(repository.fingerprints("churn")).rejects.toMatchObject(away);
+    await expect(repository.readTraffic("churn")).rejects.toMatchObject(away);
+    await expect(repository.nextVersion("churn")).rejects.toMatchObject(away);
     // Whoever is told that these files are bad would not try them again.
     await expect(repository.readManifest("churn", 1)).rejects.toMatchObject(away);
     await expect(repository.readModel("churn", 1)).rejects.toMatchObject(away);
@@ -77,6 +80,16 @@ test("a folder that vanishes is away, whatever else is asked of it; one that was
   await mkdir(directory);
   await repository.snapshot();
   expect(told.slice(1)).toEqual([{ address: directory, isAway: false, reason: undefined }]);
+});
+
+test("a folder that was never there is an empty one, whatever is asked of it", async () => {
+  const repository = await openModelRepository(join(directory, "new"), { mayBeEmpty: true });
+  await expect(repository.versions("churn")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+  await expect(repository.fingerprints("churn")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+  await expect(repository.readManifest("churn")).rejects.toMatchObject({ code: "MANIFEST_INVALID" });
+  await expect(repository.readModel("churn", 1)).rejects.toMatchObject({ code: "MODEL_FILE_INVALID" });
+  expect(await repository.readTraffic("churn")).toBeUndefined();
+  expect(await repository.nextVersion("churn")).toBe(1);
 });
 
 test("a version behind a link counts, a link to nowhere does not", async () => {

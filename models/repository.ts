@@ -16,7 +16,10 @@ export { sha256Of } from "./file-sums.ts";
 export { checkModelName } from "./repository-layout.ts";
 export type { RepositoryFile, TrafficFile, VersionUpload };
 
-/** Where models come from. Everything throws REPOSITORY_UNREACHABLE, and SOURCE_DENIED in a bucket. */
+/**
+ * Where models come from. Everything throws REPOSITORY_UNREACHABLE, also where the folder of all models has vanished, and
+ * SOURCE_DENIED in a bucket.
+ */
 export interface ModelRepository extends RepositoryReads, RepositoryWrites {
   /** The folder or bucket, for messages. */
   readonly address: string;
@@ -30,7 +33,7 @@ export interface ModelRepository extends RepositoryReads, RepositoryWrites {
   versions(model: string): Promise<readonly number[]>;
   /**
    * The same versions, each with a text that is another when its files or its manifest are. Throws as versions does, and
-   * MODEL_NOT_FOUND for what is none of `models`; where the folder of all models is not there, REPOSITORY_UNREACHABLE.
+   * MODEL_NOT_FOUND for what is none of `models`.
    */
   fingerprints(model: string): Promise<ReadonlyMap<number, string>>;
   /**

@@ -22,6 +22,8 @@ test("the last verdicts are shown, and a cause that is gone no longer", async ()
     'headgate_parity_mismatches{feature_view="scores",cause="expired"} 20',
     'headgate_parity_last_run_timestamp_seconds{feature_view="scores"} 1700000000.5',
   ]);
+  verdicts = new Map([["scores", { ...failed, last_run_at_ms: 1_700_086_400_000 }]]);
+  expect(await lines()).toContain('headgate_parity_last_run_timestamp_seconds{feature_view="scores"} 1700086400');
   const nothing = { ...failed, verdict: "error" as const, checked: 0, mismatch_rate: 0, causes: {} };
   verdicts = new Map([["scores", nothing]]);
   expect(await lines()).toContain('headgate_parity_ratio{feature_view="scores"} 0');

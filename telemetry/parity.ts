@@ -1,12 +1,12 @@
-/** Metrics of the last parity runs, whoever made them: read from the store's records when metrics are scraped. */
+/** Metrics of the parity runs that count, whoever made them: read from the store's records when metrics are scraped. */
 
 import { Gauge, type Registry as MetricsRegistry } from "prom-client";
-import type { ParityVerdict, ParityVerdicts } from "../features/parity-verdict.ts";
+import { lastRunMs, type ParityVerdict, type ParityVerdicts } from "../features/parity-verdict.ts";
 import type { MetricOptions } from "./metric-series.ts";
 
 /**
- * Shows the verdict that counts of each view (see recordParityVerdict), and what its run found. A view that was never compared shows nothing: absence is what an alert on
- * it asks for.
+ * Shows the verdict that counts of each view (see recordParityVerdict), what its run found, and when the last run was
+ * done. A view that was never compared shows nothing: absence is what an alert on it asks for.
  */
 export function watchParity(metrics: MetricsRegistry, read: () => Promise<ParityVerdicts>): void {
   const gauge = (
@@ -27,7 +27,7 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_ratio",
-      help: "Of the entities that the last parity run looked at, the share whose online row is what it must be; 0 when it looked at none.",
+      help: "Of the entities that the parity run whose verdict counts looked at, the share whose online row is what it must be; 0 when it looked at none.",
       labelNames: ["feature_view"],
     },
     (shown, feature_view, { checked, mismatch_rate }) =>
@@ -44,7 +44,7 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_compared_entities",
-      help: "Entities whose values the last parity run held against each other; few prove little.",
+      help: "Entities whose values the parity run whose verdict counts held against each other; few prove little.",
       labelNames: ["feature_view"],
     },
     (shown, feature_view, { compared }) => shown.set({ feature_view }, compared),
@@ -52,7 +52,7 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_mismatches",
-      help: "Entities that differed in the last parity run, by cause; a cause that did not occur is absent.",
+      help: "Entities that differed in the parity run whose verdict counts, by cause; a cause that did not occur is absent.",
       labelNames: ["feature_view", "cause"],
     },
     (shown, feature_view, { causes }) => {
@@ -62,9 +62,9 @@ export function watchParity(metrics: MetricsRegistry, read: () => Promise<Parity
   gauge(
     {
       name: "headgate_parity_last_run_timestamp_seconds",
-      help: "When the parity run that these are of was done, Unix time: the last one, or one over all entities that failed and still counts.",
+      help: "When the view's last parity run was done, Unix time; an earlier failure over all entities may be what counts.",
       labelNames: ["feature_view"],
     },
-    (shown, feature_view, { at_ms }) => shown.set({ feature_view }, at_ms / 1_000),
+    (shown, feature_view, verdict) => shown.set({ feature_view }, lastRunMs(verdict) / 1_000),
   );
 }

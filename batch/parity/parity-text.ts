@@ -1,7 +1,7 @@
 /** What a parity run found, as lines for people: a verdict a view, below it each cause and the command that shows it. */
 
 import { count } from "../report.ts";
-import type { CauseCount, RepairCounts, ViewParity } from "./parity-result.ts";
+import type { CauseCount, RepairCounts, StandingFailure, ViewParity } from "./parity-result.ts";
 import { percentNumber } from "./percent-text.ts";
 
 /** A line with the verdict, one where another one counts, then two for each cause, and one for what a repair did. */
@@ -19,8 +19,17 @@ export function formatStanding({
   standing_failure: failure,
 }: Pick<ViewParity, "view" | "standing_failure">): readonly string[] {
   if (failure === undefined) return [];
-  const why = `The failing verdict of ${failure.at} stays, as it is of all entities: ${failure.reason}`;
-  return [`  ${why} headgate parity --views ${view} --sample 1 looks at all of them again.`];
+  const { why, command, effect } = standingParts(view, failure);
+  return [`  ${why} ${command} ${effect}`];
+}
+
+/** What is said of an earlier verdict that counts, in the parts that a line and a page set apart; `at` as it is to be read. */
+export function standingParts(view: string, { at, reason }: Pick<StandingFailure, "at" | "reason">) {
+  return {
+    why: `The failing verdict of ${at} stays, as it is of all entities: ${reason}`,
+    command: `headgate parity --views ${view} --sample 1`,
+    effect: "looks at all of them again.",
+  };
 }
 
 /** Of each cause what it is, and below it a command line that shows one of its entities; indented. */

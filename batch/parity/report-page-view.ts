@@ -4,6 +4,7 @@
  */
 
 import type { RepairCounts, ViewParity } from "./parity-result.ts";
+import { standingParts } from "./parity-text.ts";
 import { freshnessChart } from "./report-chart.ts";
 import { dividedBar, type TrendPoint, trendChart } from "./report-chart-trend.ts";
 import { type Html, html } from "./report-html.ts";
@@ -33,10 +34,9 @@ function whyText({ reason, error }: ViewParity): Html {
 
 /** Where another verdict than this one counts. */
 function standingText({ view, standing_failure: failure }: ViewParity): Html | false {
-  return (
-    failure !== undefined &&
-    html`<p class="failure">The failing verdict of ${instant(failure.at)} stays, as it is of all entities: ${failure.reason} <code class="command">headgate parity --views ${view} --sample 1</code> looks at all of them again.</p>`
-  );
+  if (failure === undefined) return false;
+  const { why, command, effect } = standingParts(view, { ...failure, at: instant(failure.at) });
+  return html`<p class="failure">${why} <code class="command">${command}</code> ${effect}</p>`;
 }
 
 function facts(view: ViewParity): Html {
