@@ -13,7 +13,9 @@ test("a checkout that is not built says so, and runs once it is", async () => {
   const headgate = ["node", join(folder, "bin", "headgate.mjs"), "serve"];
   const unbuilt = await run(headgate, folder);
   expect([unbuilt.exitCode, unbuilt.stdout]).toEqual([1, ""]);
-  expect(unbuilt.stderr).toMatch(/^headgate: .* run npm run build .*\n$/);
+  expect(unbuilt.stderr).toMatch(/^headgate: .* run npm ci && npm run build in it\.\n$/);
+  mkdirSync(join(folder, "node_modules"));
+  expect((await run(headgate, folder)).stderr).toMatch(/^headgate: .* run npm run build in it\.\n$/);
   writeFileSync(join(folder, "dist", "cli.js"), "console.log(process.argv[2]); process.exitCode = 3;");
   expect(await run(headgate, folder)).toMatchObject({ exitCode: 3, stdout: "serve\n" });
 });
