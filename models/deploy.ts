@@ -13,6 +13,7 @@ import { HeadgateError, hasCode } from "../errors.ts";
 import type { ParityVerdicts } from "../features/parity-verdict.ts";
 import { compileReadPlan, viewsOf } from "../features/read-plan.ts";
 import type { Registry } from "../features/registry.ts";
+import { linkAbort } from "../linked-abort.ts";
 import { type DeployFile, type InspectedModel, type InspectModel, sentFiles } from "./deploy-graph.ts";
 import { chooseManifest, type ManifestText, otherManifest, storedManifest } from "./deploy-manifest.ts";
 import { checkParity } from "./deploy-parity.ts";
@@ -100,19 +101,14 @@ export interface Deployed {
  */
 export async function deploy(tools: DeployTools, request: DeployRequest): Promise<Deployed> {
   const { checksMaxMs = CHECKS_MAX_MS } = request;
-  const limit = new AbortController();
+  const { controller: limit, release } = linkAbort(tools.signal);
   const late = () => limit.abort(tooLong(checksMaxMs));
   const timer = setTimeout(late, checksMaxMs);
-  const { signal: ending } = tools;
-  // By hand: what AbortSignal.any makes of a signal that lives on is never collected once it has a listener.
-  const end = () => limit.abort(ending!.reason);
-  ending?.addEventListener("abort", end, { once: true });
-  if (ending?.aborted) end();
   try {
     return await deployWithin({ ...tools, signal: limit.signal }, request, () => clearTimeout(timer));
   } finally {
     clearTimeout(timer);
-    ending?.removeEventListener("abort", end);
+    release();
   }
 }
 

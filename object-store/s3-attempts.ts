@@ -6,6 +6,7 @@
 
 import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { linkAbort } from "../linked-abort.ts";
 
 /** Tries of one request. More outlast a longer outage; a materialization that fails can be started again anyway. */
 const DEFAULT_ATTEMPTS = 6;
@@ -118,15 +119,11 @@ export class S3Attempts {
 
   async #watched<T>(tryOnce: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { stallMs } = this.#limits;
-    const ending = this.#ending.signal;
-    const abandoned = new AbortController();
+    const { controller: abandoned, release } = linkAbort(this.#ending.signal);
     const { signal } = abandoned;
-    // By hand: what AbortSignal.any makes of a signal that lives on is never collected once it has a listener.
-    const end = () => abandoned.abort(ending.reason);
-    ending.addEventListener("abort", end, { once: true });
     const timer = setTimeout(() => abandoned.abort(new StallError(`nothing came for ${stallMs} ms`)), stallMs);
     try {
-      ending.throwIfAborted();
+      signal.throwIfAborted();
       // Not all that the client waits for heeds a signal: credentials do not.
       const aborted = new Promise<never>((_, fail) => {
         signal.addEventListener("abort", () => fail(signal.reason), { once: true });
@@ -137,7 +134,7 @@ export class S3Attempts {
       throw signal.aborted ? signal.reason : cause;
     } finally {
       clearTimeout(timer);
-      ending.removeEventListener("abort", end);
+      release();
     }
   }
 }

@@ -4,30 +4,19 @@ import type { ErrorCode } from "../../errors.ts";
 import type { JsonValue } from "../../features/json-value.ts";
 import { type ExampleProject, exampleValue } from "../openapi/example-project.ts";
 import { type JsonObject, ref } from "../openapi/json-schema.ts";
-import { answer, OPTIONAL_TOKEN, operation, parameter, refusals, requestBody } from "../openapi/operation.ts";
+import {
+  answer,
+  OPTIONAL_TOKEN,
+  operation,
+  PREDICTION_CODES,
+  parameter,
+  refusals,
+  requestBody,
+} from "../openapi/operation.ts";
 import { entityDatatype } from "./infer-plan.ts";
 import { inferProblem } from "./infer-problem.ts";
 
-const INFER_REFUSALS = inferRefusals([
-  "BODY_NOT_JSON",
-  "REQUEST_ABORTED",
-  "MODEL_NOT_FOUND",
-  "VERSION_NOT_FOUND",
-  "BODY_TOO_LARGE",
-  "TOO_MANY_ENTITIES",
-  "UNSUPPORTED_MEDIA_TYPE",
-  "REQUEST_INVALID",
-  "ENTITY_KEY_INVALID",
-  "CONTEXT_INVALID",
-  "FEATURES_MISSING",
-  "MODEL_FAILED",
-  "TRANSFORM_FAILED",
-  "INTERNAL",
-  "OVERLOADED",
-  "MODEL_UNAVAILABLE",
-  "STORE_UNREACHABLE",
-  "DEADLINE_EXCEEDED",
-]);
+const INFER_REFUSALS = inferRefusals(PREDICTION_CODES);
 /** Of a body that may be empty. */
 const BODY_CODES: readonly ErrorCode[] = [
   "BODY_NOT_JSON",

@@ -13,31 +13,10 @@ import { FEATURE_SCHEMAS } from "./feature-schemas.ts";
 import { type JsonObject, ref, TEXT } from "./json-schema.ts";
 import { modelPaths } from "./model-paths.ts";
 import { MODEL_SCHEMAS } from "./model-schemas.ts";
-import { answer, OPTIONAL_TOKEN, operation, parameter, refusals, requestBody } from "./operation.ts";
+import { answer, OPTIONAL_TOKEN, operation, PREDICTION_CODES, parameter, refusals, requestBody } from "./operation.ts";
 import { SCHEMAS } from "./shared-schemas.ts";
 
-const PREDICT_REFUSALS = refusals([
-  "BODY_NOT_JSON",
-  "REQUEST_ABORTED",
-  "UNAUTHENTICATED",
-  "FORBIDDEN",
-  "MODEL_NOT_FOUND",
-  "VERSION_NOT_FOUND",
-  "BODY_TOO_LARGE",
-  "TOO_MANY_ENTITIES",
-  "UNSUPPORTED_MEDIA_TYPE",
-  "REQUEST_INVALID",
-  "ENTITY_KEY_INVALID",
-  "CONTEXT_INVALID",
-  "FEATURES_MISSING",
-  "MODEL_FAILED",
-  "TRANSFORM_FAILED",
-  "INTERNAL",
-  "OVERLOADED",
-  "MODEL_UNAVAILABLE",
-  "STORE_UNREACHABLE",
-  "DEADLINE_EXCEEDED",
-]);
+const PREDICT_REFUSALS = refusals([...PREDICTION_CODES, "UNAUTHENTICATED", "FORBIDDEN"]);
 
 /**
  * The document; `version` is the package's. Its examples name what `project` has, and happen at `nowMs`, or what is

@@ -14,6 +14,28 @@ export const OPTIONAL_TOKEN: JsonObject = { security: [{}, { adminToken: [] }] }
 /** For what is off without an admin token. */
 export const ADMIN_TOKEN: JsonObject = { security: [{ adminToken: [] }] };
 
+/** What a prediction is refused with, by whichever protocol it was asked for. */
+export const PREDICTION_CODES: readonly ErrorCode[] = [
+  "BODY_NOT_JSON",
+  "REQUEST_ABORTED",
+  "MODEL_NOT_FOUND",
+  "VERSION_NOT_FOUND",
+  "BODY_TOO_LARGE",
+  "TOO_MANY_ENTITIES",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "REQUEST_INVALID",
+  "ENTITY_KEY_INVALID",
+  "CONTEXT_INVALID",
+  "FEATURES_MISSING",
+  "MODEL_FAILED",
+  "TRANSFORM_FAILED",
+  "INTERNAL",
+  "OVERLOADED",
+  "MODEL_UNAVAILABLE",
+  "STORE_UNREACHABLE",
+  "DEADLINE_EXCEEDED",
+];
+
 /** An operation; `more` has its parameters, its body and its responses. */
 export function operation(summary: string, tag: string, more: JsonObject): JsonObject {
   return { summary, tags: [tag], ...more };
